@@ -1,0 +1,163 @@
+"""What people's commands do to a run: pure transitions. A refusal is an event too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.core import policy as rules
+from bot.core.commands import Abort, Accept, Actor, Decide, Retry, RunAnyway
+from bot.core.errors import Refused
+from bot.core.policy import Nod, Policy, Standing
+from bot.core.run import Glass, Happened, Moved, Run, Status
+
+
+@dataclass(frozen=True)
+class Judging:
+    """Facts gathered before the transaction."""
+
+    policy: Policy
+    who: Standing
+    now: datetime
+
+
+def _no(verdict: rules.Verdict) -> None:
+    if isinstance(verdict, rules.Refused):
+        raise Refused(verdict.why, rule=verdict.rule)
+
+
+def _awaiting(run: Run, digest: str) -> None:
+    """The card that was pressed must be the card that stands."""
+    if not run.open:
+        who = f" by {run.decided_by}" if run.decided_by else ""
+        raise Refused(f"{run.name} is already {run.status}{who}", rule="finished")
+    if run.status != Status.waiting or run.waiting_for != "approval":
+        raise Refused(f"{run.name} is not waiting for approval: it is {run.status}", rule="not waiting")
+    if digest != run.plan_digest:
+        raise Refused(f"the plan of {run.name} has changed since this card; look at the new one", rule="stale plan")
+
+
+def decide(run: Run, command: Decide, actor: Actor, j: Judging) -> Moved:
+    """One person's yes or no. A second press by the same person changes nothing and says so."""
+    _awaiting(run, command.digest)
+    need = run.requirement or rules.Requirement()
+    verdict = rules.may_decide(j.policy, need, j.who, run.requester.id, run.mode)
+    _no(verdict)
+    if any(n.person == j.who.person and n.digest == command.digest for n in run.nods):
+        raise Refused("you have already decided this", rule="decided")
+    note = verdict.note if isinstance(verdict, rules.Allowed) else ""
+    nod = Nod(person=j.who.person, yes=command.yes, digest=command.digest, groups=j.who.member_of, note=note)
+    run = run.to(nods=[*run.nods, nod])
+    event = Happened(
+        act="run_approved" if command.yes else "run_rejected",
+        actor=actor,
+        before=run.from_version,
+        after=run.to_version,
+        facts={"groups": sorted(j.who.member_of), "rule": need.rule, "note": note},
+        texts={"reason": command.reason} if command.reason else {},
+    )
+    if not command.yes:
+        return _end(run, Status.rejected, f"rejected: {command.reason}" if command.reason else "rejected", actor, j.now), [
+            event
+        ]
+    if rules.satisfied(j.policy, need, run.nods, command.digest):
+        run = _go(run, actor, j.now)
+    return run, [event]
+
+
+def _go(run: Run, actor: Actor, now: datetime) -> Run:
+    return run.to(
+        status=Status.running,
+        waiting_for=None,
+        why="",
+        decided_at=now,
+        decided_by=actor.id,
+        wake_at=now,
+        expires_at=None,
+    )
+
+
+def _end(run: Run, status: Status, why: str, actor: Actor, now: datetime) -> Run:
+    return run.to(status=status, waiting_for=None, why=why, decided_by=actor.id, ended_at=now, wake_at=None)
+
+
+def run_anyway(run: Run, command: RunAnyway, actor: Actor, j: Judging) -> Moved:
+    """Break-glass: members only, with a typed reason and the typed version."""
+    _awaiting(run, command.digest)
+    _no(rules.may_break_glass(j.policy, j.who))
+    if not command.reason.strip():
+        raise Refused("running without approval needs a reason", rule="break glass")
+    if command.version.strip() != (run.to_version or ""):
+        raise Refused(f"you typed {command.version.strip()!r}, the plan is for {run.to_version}", rule="break glass")
+    glass = Glass(person=j.who.person, reason=command.reason.strip(), at=j.now)
+    event = Happened(
+        act="run_without_approval",
+        actor=actor,
+        before=run.from_version,
+        after=run.to_version,
+        facts={"rule": run.requirement.rule if run.requirement else ""},
+        texts={"reason": glass.reason},
+    )
+    return _go(run.to(glass=glass), actor, j.now), [event]
+
+
+def abort(run: Run, command: Abort, actor: Actor, j: Judging) -> Moved:
+    """Ends an open run. A step that is under way ends by itself, and nothing starts after it."""
+    if not run.open:
+        raise Refused(f"{run.name} is already {run.status}", rule="finished")
+    _no(rules.may_control(j.policy, j.who, run.requester.id))
+    done = [s for s in run.steps if s.status == "done" and s.changed]
+    why = f"aborted after {len(done)} changes; they stay until put back" if done else "aborted, nothing was changed"
+    event = Happened(act="run_aborted", actor=actor, facts={"changes": len(done)}, texts={"reason": command.reason})
+    return _end(run, Status.aborted, why, actor, j.now), [event]
+
+
+def _needs_person(run: Run) -> None:
+    if run.status != Status.waiting or run.waiting_for != "person":
+        raise Refused(f"{run.name} is not waiting for a person: it is {run.status}", rule="not waiting")
+
+
+def retry(run: Run, command: Retry, actor: Actor, j: Judging) -> Moved:
+    """Failed and inconclusive steps begin again, with a fresh pre-image for those that changed nothing."""
+    _needs_person(run)
+    _no(rules.may_control(j.policy, j.who, run.requester.id))
+    again = {s.n for s in run.steps if s.status == "failed" or (s.verb in ("verify", "wait") and s.status == "done")}
+    steps = [
+        s.model_copy(update={"status": "pending", "error": "", "accuracy": None, "attempts": 0}) if s.n in again else s
+        for s in run.steps
+    ]
+    moved = run.to(steps=steps, status=Status.running, waiting_for=None, why="", wake_at=j.now)
+    return moved, [Happened(act="run_retried", actor=actor, facts={"steps": sorted(again)})]
+
+
+def accept(run: Run, command: Accept, actor: Actor, j: Judging) -> Moved:
+    """A person takes the outcome as it is. ``enable``: lets traffic back in all the same."""
+    _needs_person(run)
+    _no(rules.may_control(j.policy, j.who, run.requester.id))
+    if not command.reason.strip():
+        raise Refused("this needs a reason", rule="reason")
+    steps = [
+        s.model_copy(update={"status": "skipped", "note": "accepted by a person"}) if s.status == "failed" else s
+        for s in run.steps
+    ]
+    moved = run.to(
+        steps=steps,
+        status=Status.running,
+        waiting_for=None,
+        why="",
+        accepted=command.reason.strip(),
+        enable_anyway=command.enable,
+        wake_at=j.now,
+    )
+    act = "flag_enabled_anyway" if command.enable else "outcome_accepted"
+    return moved, [Happened(act=act, actor=actor, texts={"reason": command.reason.strip()})]
+
+
+def refusal(command_act: str, error: Refused, actor: Actor) -> Happened:
+    """A refused press, for the record."""
+    return Happened(act="press_refused", actor=actor, facts={"wanted": command_act, "rule": error.rule})
+
+
+def expires(now: datetime, policy: Policy) -> datetime:
+    """When an approval asked for now lapses."""
+    return now + timedelta(seconds=policy.approvals_live)

@@ -1,0 +1,209 @@
+"""An inbox row -> the pure transition -> saved. Who may is judged here, on facts gathered before the transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from bot.core import decide
+from bot.core import policy as rules
+from bot.core.commands import Abort, Accept, CaptureRelease, Decide, Purpose, Request, Retry, RunAnyway, TakeMoment
+from bot.core.decide import Judging
+from bot.core.errors import Refused, RollbotError
+from bot.core.policy import Requirement
+from bot.core.run import Happened, Run, Status
+from bot.core.run import Moved as Transition
+from bot.flows.capture import capture_release, take_moment
+from bot.flows.standing import standing
+from bot.flows.world import World
+from bot.store import events, inbox, messages, runs
+from bot.store.inbox import Item
+from bot.store.write import Connection
+
+Pressed = Decide | RunAnyway | Abort | Retry | Accept
+
+
+class Applier:
+    """Applies what waits in the inbox, in order; captures run beside, since they take long."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._long: dict[int, asyncio.Task[None]] = {}
+
+    async def apply_all(self) -> int:
+        """How many rows were applied or begun."""
+        items = await self.world.store.read(inbox.waiting)
+        fresh = [i for i in items if i.id not in self._long]
+        for item in fresh:
+            if isinstance(item.command, CaptureRelease | TakeMoment):
+                self._begin_long(item)
+            else:
+                await self.apply(item)
+        return len(fresh)
+
+    async def idle(self) -> None:
+        """Waits for captures under way."""
+        while self._long:
+            await asyncio.wait(list(self._long.values()))
+
+    async def stop(self) -> None:
+        """Ends captures under way; they begin again at the next start."""
+        for task in self._long.values():
+            task.cancel()
+        await self.idle()
+
+    def _begin_long(self, item: Item) -> None:
+        task = asyncio.create_task(self._capture(item))
+        self._long[item.id] = task
+        task.add_done_callback(lambda _: self._long.pop(item.id, None))
+
+    async def apply(self, item: Item) -> None:
+        """One row. What a person must hear is told privately; nothing is lost: a refusal is an event and an answer."""
+        command = item.command
+        if isinstance(command, Request) and item.run:
+            await self._request(item, command, item.run)
+        elif isinstance(command, Decide | RunAnyway | Abort | Retry | Accept):
+            await self._press(item, command)
+        else:
+            await self._done(item, {"ok": False, "error": "this build does not know that command"})
+        self.world.poke()
+
+    async def _request(self, item: Item, command: Request, number: int) -> None:
+        """The run row stands already; here it is judged whether this person may ask for it."""
+        world = self.world
+        policy = world.books.policy()
+        who = await standing(world, policy, item.actor.id)
+        control = command.purpose in (Purpose.lift, Purpose.enable)
+        verdict = rules.may_control(policy, who, "") if control else rules.may_request(policy, who)
+        if item.actor.kind in ("token", "system"):
+            verdict = rules.Allowed()
+        now = world.now()
+
+        def move(run: Run) -> Transition:
+            event = Happened(
+                act="run_requested",
+                actor=item.actor,
+                after=command.to or None,
+                facts={"purpose": command.purpose, "mode": command.mode},
+                texts={"reason": command.reason, "incident": command.incident},
+            )
+            if run.requester != item.actor:  # the same words again, by somebody else: the run has its requester
+                return run, []
+            if isinstance(verdict, rules.Refused):
+                ended = run.to(status=Status.refused, why=verdict.why, ended_at=now)
+                return ended, [event, Happened(act="run_refused", facts={"rule": verdict.rule})]
+            return run, [event]
+
+        def save(conn: Connection) -> None:
+            if inbox.claim(conn, item.id):
+                runs.change(conn, number, move, now)
+                inbox.applied(conn, item.id, {"ok": isinstance(verdict, rules.Allowed), "run": number}, now)
+
+        await world.store.write(save)
+
+    async def _press(self, item: Item, command: Pressed) -> None:
+        world = self.world
+        policy = world.books.policy()
+        run = await world.store.read(lambda c: runs.load(c, command.run))
+        if run is None:
+            await self._done(item, {"ok": False, "error": f"there is no R-{command.run}"})
+            return
+        who = await standing(world, policy, item.actor.id, run.requirement or Requirement())
+        judging = Judging(policy, who, world.now())
+
+        def save(conn: Connection) -> dict[str, object] | None:
+            if not inbox.claim(conn, item.id):
+                return None
+            try:
+                runs.change(conn, command.run, lambda r: _move(r, command, item, judging), judging.now)
+                result: dict[str, object] = {"ok": True, "run": command.run}
+            except Refused as e:
+                events.append(conn, [decide.refusal(command.act, e, item.actor)], judging.now, run=run)
+                result = {"ok": False, "error": e.message, "rule": e.rule, "run": command.run}
+                self._tell(conn, item, f"Not done: {e.message}.")
+            inbox.applied(conn, item.id, result, judging.now)
+            return result
+
+        await world.store.write(save)
+
+    def _tell(self, conn: Connection, item: Item, text: str) -> None:
+        """Only this person sees it."""
+        if item.actor.via != "slack" or not item.actor.channel:
+            return
+        body: dict[str, object] = {"text": text, "response_url": item.actor.response_url}
+        messages.want(
+            conn,
+            f"inbox:{item.id}:answer",
+            purpose="private",
+            channel=item.actor.channel,
+            person=item.actor.id,
+            body=body,
+            now=self.world.now(),
+        )
+
+    async def _done(self, item: Item, result: dict[str, object], say: str = "") -> None:
+        now = self.world.now()
+
+        def save(conn: Connection) -> None:
+            if inbox.claim(conn, item.id):
+                inbox.applied(conn, item.id, result, now)
+                if say:
+                    self._tell(conn, item, say)
+
+        await self.world.store.write(save)
+
+    async def _capture(self, item: Item) -> None:
+        command = item.command
+        try:
+            if isinstance(command, CaptureRelease):
+                result = await self._may_capture(item, command)
+                say = captured_words(result)
+            else:
+                name = command.feature if isinstance(command, TakeMoment) else ""
+                result, say = await take_moment(self.world, name, item.actor), ""
+        except* RollbotError as group:
+            error = _first(group)
+            result = {"ok": False, "error": error.message, "code": error.code}
+            say = f"Not captured: {error.message}"
+        with contextlib.suppress(RollbotError):
+            await self._done(item, result, say)
+
+    async def _may_capture(self, item: Item, command: CaptureRelease) -> dict[str, object]:
+        policy = self.world.books.policy()
+        if item.actor.kind == "person":
+            verdict = rules.may_request(policy, await standing(self.world, policy, item.actor.id))
+            if isinstance(verdict, rules.Refused):
+                raise Refused(verdict.why, rule=verdict.rule)
+        return await capture_release(self.world, command, item.actor)
+
+
+def _first(group: BaseExceptionGroup[RollbotError]) -> RollbotError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, RollbotError)
+    return error
+
+
+def _move(run: Run, command: Pressed, item: Item, judging: Judging) -> Transition:
+    match command:
+        case Decide():
+            return decide.decide(run, command, item.actor, judging)
+        case RunAnyway():
+            return decide.run_anyway(run, command, item.actor, judging)
+        case Abort():
+            return decide.abort(run, command, item.actor, judging)
+        case Retry():
+            return decide.retry(run, command, item.actor, judging)
+        case Accept():
+            return decide.accept(run, command, item.actor, judging)
+
+
+def captured_words(result: dict[str, object]) -> str:
+    """What a capture says for itself."""
+    parts = result.get("components")
+    listed = ", ".join(f"{k} {v}" for k, v in parts.items()) if isinstance(parts, dict) else ""
+    warnings = result.get("warnings")
+    said = "".join(f"\nDoubt: {w}" for w in warnings) if isinstance(warnings, list) else ""
+    what = "Captured" if result.get("new") else "Another moment of"
+    return f"{what} {result.get('feature')} {result.get('version')}: {listed}.{said}"

@@ -1,0 +1,197 @@
+"""Capturing what is live as a release, importing one from what the systems still hold, and taking moments."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from bot.core import release as rules
+from bot.core.commands import Actor, CaptureRelease
+from bot.core.errors import NotRestorable, Refused, TargetError, Usage
+from bot.core.feature import VERSION, Feature
+from bot.core.ports import Component, Errand
+from bot.core.release import Moment, Release, Stint
+from bot.core.run import Happened
+from bot.core.target import Capture, Kind, State
+from bot.core.text import moment as parse_time
+from bot.flows.look import context
+from bot.flows.world import World
+from bot.store import events, releases
+from bot.store.write import Connection
+
+CAPTURE_S = 600.0
+"""Seconds that one component may take; copying a dataset's files is the long one."""
+
+
+def _captured(feature: Feature) -> list[Component]:
+    """A pipeline is held and lifted, it is not part of a release."""
+    return [p for p in feature.parts() if p.kind != Kind.pipeline]
+
+
+async def capture_release(world: World, command: CaptureRelease, actor: Actor) -> dict[str, object]:
+    """The code side under a name, and a moment of the data side. Raises Refused for another code side under the
+    same name, TargetError if a component moved meanwhile, and what the targets raise. Writes nothing then."""
+    if not VERSION.match(command.version):
+        raise Usage(f"{command.version!r} is no version name: letters, digits and . _ + - (at most 64)")
+    feature = world.books.feature(command.feature)
+    importing = bool(command.pointers)
+    captures = await (_import(world, feature, command) if importing else _live(world, feature))
+    release, moment = _made(world, feature, command, captures, expected=importing)
+    return await world.store.write(lambda c: _store(c, world, feature, command, release, moment, actor))
+
+
+async def _live(world: World, feature: Feature) -> dict[str, Capture]:
+    """All components together: versions are read again after the last one, and a moved one fails the capture."""
+    parts = _captured(feature)
+    before = await _states(world, parts)
+    errand = Errand(timeout=CAPTURE_S, context=context(feature.feature, None, None, {}))
+    async with asyncio.TaskGroup() as together:
+        tasks = {p.name: together.create_task(world.targets.capture(p, errand)) for p in parts}
+    after = await _states(world, parts)
+    moved = [n for n in before if before[n].version != after[n].version]
+    if moved:
+        raise TargetError(f"{', '.join(moved)} changed while the release was captured; nothing was stored. Try again.")
+    return {name: task.result() for name, task in tasks.items()}
+
+
+async def _states(world: World, parts: list[Component]) -> dict[str, State]:
+    async with asyncio.TaskGroup() as together:
+        tasks = {p.name: together.create_task(world.targets.inspect(p, Errand(timeout=60.0))) for p in parts}
+    return {name: task.result() for name, task in tasks.items()}
+
+
+async def _import(world: World, feature: Feature, command: CaptureRelease) -> dict[str, Capture]:
+    """Named versions first; then what follows from them (a flag's rule as it is, online rows from the dataset)."""
+    parts = _captured(feature)
+    unknown = [n for n in command.pointers if n not in {p.name for p in parts}]
+    if unknown:
+        raise Usage(f"{feature.feature} has no component {unknown[0]!r}; it has {', '.join(p.name for p in parts)}")
+    found: dict[str, Capture] = {}
+    ordered = sorted(parts, key=lambda p: (p.name not in command.pointers, p.kind == Kind.online))
+    for part in sorted(ordered, key=lambda p: p.kind == Kind.online):
+        at = command.pointers.get(part.name)
+        if at is None and part.kind not in (Kind.online, Kind.flag):
+            raise Usage(f"say which version of {part.name}: {part.name}=POINTER")
+        found[part.name] = await _imported(world, feature, command, part, at, found)
+    return found
+
+
+async def _imported(
+    world: World, feature: Feature, command: CaptureRelease, part: Component, at: str | None, found: Mapping[str, Capture]
+) -> Capture:
+    errand = Errand(timeout=CAPTURE_S, context=context(feature.feature, None, command.version, found))
+    if at is None and part.kind == Kind.online:
+        at = next((c.pointer for c in found.values() if c.kind == Kind.definition), None)
+    capture = await world.targets.capture(part, errand, at)
+    ready = await world.targets.readiness(part, errand, capture)
+    if ready.status == "not_ready":
+        raise NotRestorable(f"{part.name} {at}: {'; '.join(ready.reasons)}; nothing was stored")
+    return capture
+
+
+def _made(
+    world: World, feature: Feature, command: CaptureRelease, captures: dict[str, Capture], *, expected: bool
+) -> tuple[Release, Moment]:
+    now = world.now()
+    code, data = rules.sides(captures)
+    views = {str(p.params.get("view")): captures[p.name].pointer for p in feature.parts() if p.kind == Kind.definition}
+    mixed = rules.mixed(feature.feature, command.version, captures, views)
+    release = Release(
+        feature=feature.feature,
+        version=command.version,
+        digest=rules.code_digest(code),
+        captures=code,
+        changelog=command.changelog,
+        metrics=command.metrics,
+        commit=command.commit,
+        created_at=now,
+        expected=expected,
+        warnings=mixed + [f"{n}: {w}" for n, c in code.items() for w in c.warnings],
+    )
+    warnings = [f"{n}: {w}" for n, c in data.items() for w in c.warnings]
+    at = parse_time(command.live_to, now) if command.live_to else now
+    moment = Moment(
+        feature=feature.feature, version=command.version, at=at, captures=data, expected=expected, warnings=warnings
+    )
+    return release, moment
+
+
+def _store(
+    conn: Connection,
+    world: World,
+    feature: Feature,
+    command: CaptureRelease,
+    release: Release,
+    moment: Moment,
+    actor: Actor,
+) -> dict[str, object]:
+    now = world.now()
+    rules.same_or_refused(releases.get(conn, release.feature, release.version), release.version, release.captures)
+    fresh = releases.add(conn, release)
+    number = releases.add_moment(conn, moment) if moment.captures else 0
+    if command.pointers:
+        _past_stint(conn, world, command)
+    else:
+        releases.goes_live(conn, release.feature, release.version, now)
+        if fresh and releases.lift_hold(conn, release.feature, now):
+            releases.close_left(conn, release.feature, "hold", "", now)
+    releases.index_feature(conn, feature.feature, {p.name: world.targets.resource(p) for p in feature.parts()})
+    said = [*release.warnings, *moment.warnings]
+    event = Happened(
+        act="release_captured" if fresh else "moment_added",
+        actor=actor,
+        after=release.version,
+        facts={"digest": release.digest, "moment": number, "expected": release.expected, "warnings": len(said)},
+        texts={"changelog": command.changelog} if command.changelog else {},
+    )
+    events.append(conn, [event], now, feature=feature.feature)
+    return {
+        "ok": True,
+        "new": fresh,
+        "feature": release.feature,
+        "version": release.version,
+        "digest": release.digest,
+        "moment": number,
+        "warnings": said,
+        "components": {n: c.pointer for n, c in {**release.captures, **moment.captures}.items()},
+        "restorable_until": {
+            n: c.restorable_until.isoformat() for n, c in moment.captures.items() if c.restorable_until
+        },
+    }
+
+
+def _past_stint(conn: Connection, world: World, command: CaptureRelease) -> None:
+    if not command.live_from:
+        return
+    now = world.now()
+    until = parse_time(command.live_to, now) if command.live_to else None
+    since = parse_time(command.live_from, now)
+    known = releases.stints(conn, command.feature)
+    if until is None and any(s.until is None for s in known):
+        raise Refused("another release is live; say until when this one was: --live-to T", rule="one live release")
+    if not any(s.version == command.version and s.since == since for s in known):
+        releases.add_stint(conn, command.feature, Stint(version=command.version, since=since, until=until))
+
+
+async def take_moment(world: World, name: str, actor: Actor) -> dict[str, object]:
+    """One more moment of the live release's data side; none if the code side is no longer that release's."""
+    feature = world.books.feature(name)
+    stints = await world.store.read(lambda c: releases.stints(c, name))
+    version = rules.live_version(stints)
+    release = await world.store.read(lambda c: releases.get(c, name, version or ""))
+    if version is None or release is None:
+        return {"ok": False, "why": f"{name} has no live release"}
+    captures = await _live(world, feature)
+    code, data = rules.sides(captures)
+    if rules.code_digest(code) != release.digest:
+        return {"ok": False, "why": f"what is live is not {version}: its code side differs"}
+    warnings = [f"{n}: {w}" for n, c in data.items() for w in c.warnings]
+    moment = Moment(feature=name, version=version, at=world.now(), captures=data, warnings=warnings)
+
+    def store(conn: Connection) -> int:
+        number = releases.add_moment(conn, moment)
+        event = Happened(act="moment_added", actor=actor, after=version, facts={"moment": number, "warnings": len(warnings)})
+        events.append(conn, [event], world.now(), feature=name)
+        return number
+
+    return {"ok": True, "version": version, "moment": await world.store.write(store), "warnings": warnings}

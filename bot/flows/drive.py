@@ -1,0 +1,280 @@
+"""Driving a run: claim it, bring it as far as it goes, park or end it, give the lease back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+
+from bot.core import progress
+from bot.core.commands import Purpose
+from bot.core.decide import expires
+from bot.core.errors import LostOwnership, RollbotError
+from bot.core.feature import Feature
+from bot.core.plan import Plan, changed_since
+from bot.core.run import Happened, Run, RunStep, Status
+from bot.flows.plan import make_plan
+from bot.flows.steps import Work, do_step, flush_progress
+from bot.flows.world import World
+from bot.store import messages, releases, runs
+from bot.store.runs import Lease
+from bot.store.write import Connection
+
+REMIND_S = 4 * 3600.0
+"""What is left behind is said again after this time, until it is empty."""
+
+
+async def drive(world: World, run: int) -> None:
+    """Safe to call at any time, from anywhere, any number of times; returns at once if there is nothing to do or
+    another worker holds the run."""
+    lease = await world.store.write(lambda c: runs.claim(c, run, world.owner, world.lease_s))
+    if lease is None:
+        return
+    try:
+        async with _heartbeat(world, lease) as alive:
+            while await _once(world, lease, alive):
+                pass
+    except LostOwnership:
+        return
+    finally:
+        with contextlib.suppress(RollbotError):
+            await asyncio.shield(world.store.write(lambda c: runs.release(c, lease)))
+
+
+@contextlib.asynccontextmanager
+async def _heartbeat(world: World, lease: Lease) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Renews the lease every third of its life; without a confirmed renewal for 0.8 of it the work is cancelled."""
+    loop = asyncio.get_running_loop()
+    confirmed = loop.time()
+    lost = False
+
+    async def alive() -> None:
+        if lost or loop.time() - confirmed > 0.8 * world.lease_s:
+            raise LostOwnership(f"R-{lease.run}: the lease was not renewed")
+
+    async def beat(worker: asyncio.Task[object]) -> None:
+        nonlocal confirmed, lost
+        while True:
+            await asyncio.sleep(world.lease_s / 3)
+            asked = loop.time()
+            try:
+                await world.store.write(lambda c: runs.renew(c, lease, world.lease_s))
+                confirmed = asked
+            except Exception as e:
+                if isinstance(e, LostOwnership) or loop.time() - confirmed > 0.8 * world.lease_s:
+                    lost = True
+                    worker.cancel()
+                    return
+
+    worker = asyncio.current_task()
+    if worker is None:
+        raise RuntimeError("drive() runs in a task")
+    beating = asyncio.create_task(beat(worker))
+    try:
+        yield alive
+    except asyncio.CancelledError:
+        if lost:
+            worker.uncancel()
+            raise LostOwnership(f"R-{lease.run}: the lease was lost") from None
+        raise
+    finally:
+        beating.cancel()
+        await asyncio.wait([beating])
+
+
+async def _once(world: World, lease: Lease, alive: Callable[[], Awaitable[None]]) -> bool:
+    """One move. True: there may be more to do now."""
+    run = await world.store.read(lambda c: runs.load(c, lease.run))
+    if run is None or not run.open:
+        return False
+    now = world.now()
+    if run.expires_at and run.expires_at <= now and run.waiting_for == "approval":
+        await _move(world, lease, lambda r: progress.expired(r, now))
+        return False
+    if run.status == Status.planning:
+        return await _plan(world, lease, run)
+    if run.status == Status.waiting:
+        return await _woken(world, lease, run)
+    if run.status == Status.running:
+        return await (_begin(world, lease, run) if run.started_at is None else _work(world, lease, run, alive))
+    return False
+
+
+async def _move(world: World, lease: Lease, fn: runs.Transition) -> Run:
+    now = world.now()
+    return await world.store.write(lambda c: runs.change(c, lease.run, fn, now, lease=lease))
+
+
+async def _plan(world: World, lease: Lease, run: Run) -> bool:
+    try:
+        plan = await make_plan(world, run, no=run.plan_no + 1)
+    except RollbotError as e:
+        why = e.message
+        await _move(world, lease, lambda r: progress.refused(r, why, world.now()))
+        return False
+    await _store_plan(world, lease, plan)
+    return not plan.body.requirement.alternatives
+
+
+async def _store_plan(world: World, lease: Lease, plan: Plan) -> None:
+    now = world.now()
+    until = expires(now, world.books.policy())
+
+    def store(conn: Connection) -> None:
+        resources = {s.component: s.resource for s in plan.body.steps}
+        releases.index_feature(conn, plan.body.feature, resources)
+        runs.save_plan(conn, lease.run, plan)
+        runs.change(conn, lease.run, lambda r: progress.planned(r, plan, until, now), now, lease=lease)
+
+    await world.store.write(store)
+
+
+async def _woken(world: World, lease: Lease, run: Run) -> bool:
+    """A parked run whose time has come: goes on, or looks again at what had not answered while planning."""
+    if run.wake_at is None or run.wake_at > world.now():
+        return False
+    if run.waiting_for == "time":
+        await _move(world, lease, lambda r: (r.to(status=Status.running, waiting_for=None, why="", wake_at=None), []))
+        return True
+    if run.waiting_for == "approval":
+        await _look_again(world, lease, run)
+    return False
+
+
+async def _look_again(world: World, lease: Lease, run: Run) -> None:
+    """Retried behind the card: the same plan with fresh eyes, or a new plan if it turned out to be another one."""
+    old = await world.store.read(lambda c: runs.load_plan(c, run.id, run.plan_no))
+    new = await make_plan(world, run, no=run.plan_no)
+    if old and new.digest == old.digest and not new.seen.blockers:
+        later = world.now() + timedelta(seconds=progress.RECHECK) if new.seen.not_checked else None
+
+        def refresh(conn: Connection) -> None:
+            runs.save_plan(conn, run.id, new)
+            runs.change(conn, run.id, lambda r: (r.to(wake_at=later), []), world.now(), lease=lease)
+
+        await world.store.write(refresh)
+        return
+    await _move(world, lease, lambda r: progress.replanned(r, ["a system that had not answered was checked"]))
+
+
+async def _begin(world: World, lease: Lease, run: Run) -> bool:
+    """Versions are looked at again and locks taken; what is merely observed may have moved, a version may not."""
+    old = await world.store.read(lambda c: runs.load_plan(c, run.id, run.plan_no))
+    if old is None:
+        raise KeyError(run.plan_no)
+    try:
+        new = await make_plan(world, run, no=run.plan_no, diffs=False)
+    except RollbotError as e:
+        why = e.message
+        await _move(world, lease, lambda r: progress.replanned(r, [why]))
+        return True
+    if new.seen.blockers or (new.digest != old.digest and not _only_unknown(old, new)):
+        why_not = new.seen.blockers or changed_since(old.body, new.body)
+        await _move(world, lease, lambda r: progress.replanned(r, why_not))
+        return True
+    return await _start(world, lease, run)
+
+
+def _only_unknown(old: Plan, new: Plan) -> bool:
+    """A system that does not answer now may still answer its step: that is not a changed plan."""
+    live = {n: old.body.live.get(n, v) if v == "?" else v for n, v in new.body.live.items()}
+    need = old.body.requirement
+    return new.body.model_copy(update={"live": live, "requirement": need}) == old.body
+
+
+async def _start(world: World, lease: Lease, run: Run) -> bool:
+    now = world.now()
+    resources = [s.resource for s in run.steps]
+
+    def start(conn: Connection) -> bool:
+        holder: list[int] = []
+
+        def move(r: Run) -> tuple[Run, list[Happened]]:
+            if r.status != Status.running:
+                return r, []
+            other = runs.lock(conn, r.id, resources, now)
+            if other is None:
+                return progress.started(r, now)
+            holder.append(other)
+            return progress.parked(r, f"R-{other} is working on the same thing; this goes on when it ends", 2.0, now), []
+
+        runs.change(conn, run.id, move, now, lease=lease)
+        return not holder
+
+    return await world.store.write(start)
+
+
+async def _work(world: World, lease: Lease, run: Run, alive: Callable[[], Awaitable[None]]) -> bool:
+    """The next group of steps, together; then on, parked, waiting for a person, or the end."""
+    plan = await world.store.read(lambda c: runs.load_plan(c, run.id, run.plan_no))
+    if plan is None:
+        raise KeyError(run.plan_no)
+    work = Work(world, lease, Feature.model_validate(plan.feature_doc), plan, alive)
+    if stop := _stopped(run):
+        await _move(world, lease, lambda r: progress.needs_person(r, stop))
+        return False
+    group = progress.next_group(run)
+    if not group:
+        await _finish(world, lease, run)
+        return False
+    flushing = asyncio.create_task(flush_progress(work))
+    try:
+        async with asyncio.TaskGroup() as together:
+            for step in group:
+                together.create_task(do_step(work, run, step))
+    except* LostOwnership as lost:
+        raise LostOwnership(f"R-{run.id}: {lost.exceptions[0]}") from None
+    finally:
+        flushing.cancel()
+        await asyncio.wait([flushing])
+    return await _after_group(world, lease)
+
+
+def _stopped(run: Run) -> str | None:
+    """A failed step that stops the run, in words; None if it may go on."""
+    bad: list[RunStep] = [s for s in run.steps if s.status == "failed" and (s.on_failure == "stop" or s.verb == "verify")]
+    if not bad or run.accepted:
+        return None
+    return "; ".join(f"{s.verb} {s.component}: {s.error}" for s in bad)
+
+
+async def _after_group(world: World, lease: Lease) -> bool:
+    run = await world.store.read(lambda c: runs.load(c, lease.run))
+    if run is None or run.status != Status.running:
+        return False
+    asked = [s for s in progress.next_group(run) if s.status == "again"]
+    if not asked or _stopped(run):
+        return True
+    seconds = max(0.0, ((run.wake_at or world.now()) - world.now()).total_seconds())
+    await _move(world, lease, lambda r: (progress.parked(r, asked[0].note, seconds, world.now()), []))
+    return False
+
+
+async def _finish(world: World, lease: Lease, run: Run) -> None:
+    now = world.now()
+
+    def finish(conn: Connection) -> None:
+        new = runs.change(conn, run.id, lambda r: progress.finished(r, now), now, lease=lease, tell=False)
+        _consequences(conn, new, world)
+        messages.want_run(conn, new, now)
+
+    await world.store.write(finish)
+
+
+def _consequences(conn: Connection, run: Run, world: World) -> None:
+    """What a finished run means for the feature: what is live, what is held, what was left behind."""
+    now = world.now()
+    if run.mode != "live":
+        return
+    if run.purpose == Purpose.rollback and run.to_version:
+        releases.goes_live(conn, run.feature, run.to_version, now, rolled_back=True)
+        releases.place_hold(conn, run.feature, run.id, f"rolled back to {run.to_version} by {run.name}", now)
+    if run.purpose == Purpose.put_back and run.to_version:
+        releases.goes_live(conn, run.feature, run.to_version, now)
+        releases.close_left(conn, run.feature, "hold", "", now)
+        releases.lift_hold(conn, run.feature, now)
+    if run.purpose == Purpose.lift:
+        releases.lift_hold(conn, run.feature, now)
+        releases.close_left(conn, run.feature, "hold", "", now)
+    releases.leave(conn, run, run.left, now, now + timedelta(seconds=REMIND_S))

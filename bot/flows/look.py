@@ -1,0 +1,67 @@
+"""Looking at all components at once, within one deadline; what has not answered is *not checked*."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from bot.core.errors import RollbotError
+from bot.core.feature import Feature
+from bot.core.ports import Component, Errand
+from bot.core.target import Capture, Diff, Json, Readiness, State
+from bot.flows.world import World
+
+T = TypeVar("T")
+
+
+@dataclass
+class Looked:
+    """What was found. A component that is in ``trouble`` did not answer, and why."""
+
+    states: dict[str, State] = field(default_factory=dict)
+    readiness: dict[str, Readiness] = field(default_factory=dict)
+    diffs: dict[str, Diff] = field(default_factory=dict)
+    trouble: dict[str, str] = field(default_factory=dict)
+
+
+def context(feature: str, from_release: str | None, to_release: str | None, captures: Mapping[str, Capture]) -> dict[str, Json]:
+    """Facts of a run that a target may need."""
+    siblings = {name: c.model_dump(mode="json") for name, c in captures.items()}
+    return {"feature": feature, "from_release": from_release, "to_release": to_release, "siblings": siblings}
+
+
+async def look(
+    world: World, feature: Feature, captures: Mapping[str, Capture], about: dict[str, Json], *, diffs: bool = True
+) -> Looked:
+    """Inspects every component, checks each capture's readiness and compares it with what is live. Writes nothing."""
+    found = Looked()
+    errand = Errand(timeout=world.plan_s, context=about)
+    await asyncio.gather(*(_one(world, part, captures.get(part.name), errand, found, diffs) for part in feature.parts()))
+    return found
+
+
+async def _one(
+    world: World, part: Component, capture: Capture | None, errand: Errand, found: Looked, diffs: bool
+) -> None:
+    jobs: list[Awaitable[None]] = [_keep(found.states, part, world.targets.inspect(part, errand), found)]
+    if capture is not None:
+        jobs.append(_ready(world, part, capture, errand, found))
+        if diffs:
+            jobs.append(_keep(found.diffs, part, world.targets.diff(part, errand, capture), found))
+    await asyncio.gather(*jobs)
+
+
+async def _keep(where: dict[str, T], part: Component, answer: Awaitable[T], found: Looked) -> None:
+    try:
+        where[part.name] = await answer
+    except RollbotError as e:
+        found.trouble.setdefault(part.name, e.message)
+
+
+async def _ready(world: World, part: Component, capture: Capture, errand: Errand, found: Looked) -> None:
+    try:
+        found.readiness[part.name] = await world.targets.readiness(part, errand, capture)
+    except RollbotError as e:
+        found.readiness[part.name] = Readiness(status="not_checked", reasons=[e.message])

@@ -1,0 +1,225 @@
+"""Planning: what a playbook would do now, within ten seconds, whoever answers or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from bot.core import plan as plans
+from bot.core import policy as rules
+from bot.core import release as releases_
+from bot.core.commands import Purpose, Request
+from bot.core.errors import Fault, Unknown, Usage
+from bot.core.feature import Feature, as_document
+from bot.core.plan import Plan, PlanBody, Seen
+from bot.core.playbook import Act, Playbook, Step, Verb, bind, built_in, only_stops
+from bot.core.release import Moment, Release, Stint
+from bot.core.run import Run
+from bot.core.target import Capture, Kind
+from bot.core.text import day, moment
+from bot.flows import offers
+from bot.flows.look import Looked, context, look
+from bot.flows.standing import nobody_can
+from bot.flows.world import World
+from bot.store import releases, runs
+from bot.store.write import Connection
+
+
+@dataclass
+class Aim:
+    """Where a run wants to go: the captures to restore, and what they are called."""
+
+    playbook: Playbook
+    captures: dict[str, Capture] = field(default_factory=dict)
+    from_version: str | None = None
+    to_version: str | None = None
+    release: Release | None = None
+    moment: Moment | None = None
+    stints: list[Stint] = field(default_factory=list)
+    without: frozenset[str] = frozenset()
+    versions: list[str] = field(default_factory=list)
+
+
+async def make_plan(world: World, run: Run, *, no: int, diffs: bool = True) -> Plan:
+    """Looks at everything and binds the playbook. Raises Fault, Unknown or Usage where the request can't be planned."""
+    request = Request.model_validate(run.request)
+    feature = world.books.feature(run.feature)
+    aim = await find_aim(world, run, request, feature)
+    bound = bind(aim.playbook, feature, aim.without)
+    if bound.faults or (bound.unhandled and run.purpose in (Purpose.rollback, Purpose.put_back)):
+        left_out = [f"no step of {aim.playbook.playbook} handles {name}" for name in bound.unhandled]
+        raise Fault("; ".join(bound.faults + left_out))
+    resources = {p.name: world.targets.resource(p) for p in feature.parts()}
+    about = context(feature.feature, aim.from_version, aim.to_version, aim.captures)
+    found = await look(world, feature, aim.captures, about, diffs=diffs)
+    shared = await world.store.read(lambda c: releases.sharing(c, feature.feature, resources))
+    steps = plans.plan_steps(bound.acts, resources, aim.captures)
+    need = _need(world, run, feature, aim, found, only_stops(bound.acts))
+    body = PlanBody(
+        feature=feature.feature,
+        environment=feature.environment,
+        purpose=run.purpose,
+        mode=run.mode,
+        playbook=aim.playbook.playbook,
+        from_version=aim.from_version,
+        to_version=aim.to_version,
+        release_digest=aim.release.digest if aim.release else None,
+        moment=aim.moment.id if aim.moment else None,
+        moment_digest=aim.moment.digest if aim.moment else None,
+        steps=steps,
+        live=_live(bound.acts, found, feature),
+        consumers=sorted(feature.consumers),
+        shared=shared,
+        without=sorted(aim.without),
+        requirement=need,
+    )
+    seen = await _seen(world, run, aim, body, found)
+    return Plan(no=no, body=body, seen=seen, captures=aim.captures, feature_doc=as_document(feature))
+
+
+def _live(acts: list[Act], found: Looked, feature: Feature) -> dict[str, str]:
+    """The versions that will be replaced. A flag's rule and a hold are not bound: stopping the harm while the card
+    waits must not void its approvals."""
+    touched = {a.component for a in acts if a.verb == Verb.restore}
+    return {
+        p.name: found.states[p.name].version if p.name in found.states else "?" for p in feature.parts() if p.name in touched
+    }
+
+
+def _need(world: World, run: Run, feature: Feature, aim: Aim, found: Looked, stops: bool) -> rules.Requirement:
+    if run.purpose in (Purpose.lift, Purpose.enable):
+        return rules.Requirement(rule="who may control may lift")
+    ready = all(r.status == "ready" for r in found.readiness.values())
+    version = aim.to_version or ""
+    lived = releases_.live_for(aim.stints, version, world.now())
+    risk = rules.risk(lived, releases_.ever_rolled_back(aim.stints, version), ready)
+    policy = world.books.policy()
+    return rules.requirement(policy, tier=feature.tier, risk=risk, mode=run.mode, owner=feature.owner, stops_only=stops)
+
+
+async def find_aim(world: World, run: Run, request: Request, feature: Feature) -> Aim:
+    """Which captures this request means. Raises Unknown for what does not exist, Usage for what can't be meant."""
+    name = feature.feature
+
+    def gather(conn: Connection) -> tuple[list[Stint], list[str], Run | None]:
+        of = runs.load(conn, request.of_run) if request.of_run else None
+        return releases.stints(conn, name), releases.versions(conn, name), of
+
+    stints, versions, of = await world.store.read(gather)
+    live = releases_.live_version(stints)
+    without = _without(feature, request.without)
+    if request.purpose == Purpose.stop:
+        return Aim(world.books.playbook("stop"), from_version=live, stints=stints)
+    if request.purpose == Purpose.put_back:
+        return _put_back(world, feature, of, stints, live)
+    if request.purpose in (Purpose.lift, Purpose.enable):
+        return await _one_step(world, feature, request, of, stints, live)
+    playbook = world.books.playbook(request.playbook or feature.playbook)
+    aim = Aim(playbook, from_version=live, stints=stints, without=without, versions=versions)
+    return await _to_release(world, aim, request, name)
+
+
+def _without(feature: Feature, names: list[str]) -> frozenset[str]:
+    known = [p.name for p in feature.parts()]
+    for name in names:
+        if name not in known:
+            raise Unknown(f"{feature.feature} has no component {name!r}; it has {', '.join(known)}.")
+    return frozenset(names)
+
+
+async def _to_release(world: World, aim: Aim, request: Request, name: str) -> Aim:
+    wanted = request.to
+    if wanted == "previous":
+        found = releases_.previous(aim.stints)
+        if found is None:
+            raise Usage(f"{name} has no earlier release that was never rolled back from; name one: to VERSION")
+        wanted = found
+    at = moment(request.at, world.now()) if request.at else None
+
+    def gather(conn: Connection) -> tuple[Release | None, list[Moment]]:
+        return releases.get(conn, name, wanted), releases.moments(conn, name, wanted, not_after=at)
+
+    release, moments = await world.store.read(gather)
+    if release is None:
+        raise releases_.no_release(name, wanted, aim.versions)
+    chosen = releases_.choose_moment(moments, aim.stints, wanted, at)
+    if at and chosen is None:
+        raise Unknown(f"{name} {wanted} has no moment at or before {request.at}.")
+    captures = {**release.captures, **(chosen.captures if chosen else {})}
+    kept = {k: v for k, v in captures.items() if k not in aim.without}
+    return replace(aim, captures=kept, to_version=wanted, release=release, moment=chosen)
+
+
+def origins(of: Run) -> dict[str, Capture]:
+    """What a run found before its first change of each component."""
+    found: dict[str, Capture] = {}
+    for step in of.steps:
+        if step.origin is not None and (step.changed or step.status in ("running", "failed", "again")):
+            found.setdefault(step.component, step.origin)
+    return found
+
+
+def _put_back(world: World, feature: Feature, of: Run | None, stints: list[Stint], live: str | None) -> Aim:
+    if of is None:
+        raise Usage("put back which run? Name one: put-back R-17")
+    captures = origins(of)
+    if not captures:
+        raise Usage(f"{of.name} changed nothing, so there is nothing to put back")
+    shipped = world.books.playbook(feature.playbook)
+    steps = [*shipped.steps, Step(verb=Verb.lift, on=[Kind.pipeline])]
+    untouched = frozenset(p.name for p in feature.parts() if p.name not in captures)
+    book = shipped.model_copy(update={"steps": steps})
+    return Aim(
+        book, captures=captures, from_version=live, to_version=of.from_version, stints=stints, without=untouched
+    )
+
+
+async def _one_step(
+    world: World, feature: Feature, request: Request, of: Run | None, stints: list[Stint], live: str | None
+) -> Aim:
+    lift = request.purpose == Purpose.lift
+    aim = Aim(built_in(Verb.lift if lift else Verb.enable), from_version=live, to_version=live, stints=stints)
+    if lift:
+        return aim
+    release = await world.store.read(lambda c: releases.get(c, feature.feature, live or ""))
+    known = {**(origins(of) if of else {}), **(release.captures if release else {})}
+    captures = {n: c for n, c in known.items() if c.kind == Kind.flag}
+    if not captures:
+        raise Usage(f"no recorded rule says what the flag of {feature.feature} should be; capture a release first")
+    return replace(aim, captures=captures)
+
+
+async def _seen(world: World, run: Run, aim: Aim, body: PlanBody, found: Looked) -> Seen:
+    """What was observed, the blockers and what can be done instead."""
+    usual = await world.store.read(lambda c: runs.usual_seconds(c, body.feature))
+    stops = plans.blockers(body.steps, found.readiness, aim.captures)
+    need_no = await nobody_can(world, world.books.policy(), body.requirement, run.requester.id)
+    applied, verified = offers.estimate(body.steps, usual)
+    seen = Seen(
+        at=world.now(),
+        states=found.states,
+        diffs=found.diffs,
+        readiness=found.readiness,
+        blockers=stops,
+        live_since=next((s.since for s in aim.stints if s.until is None), None),
+        target_live=_lived(aim.stints, aim.to_version),
+        data_at=aim.moment.at if aim.moment else None,
+        changelog=aim.release.changelog if aim.release else "",
+        metrics=aim.release.metrics if aim.release else {},
+        applied_s=applied,
+        verified_s=verified,
+        unsatisfiable=need_no,
+    )
+    doubts = offers.doubts(body, seen, aim.release, aim.moment, found.trouble, world.books.policy_fault())
+    return seen.model_copy(update={"doubts": doubts, "offers": await offers.offers(world, body, stops)})
+
+
+def _lived(stints: list[Stint], version: str | None) -> str:
+    """``live 12-22 Nov, never rolled back from``."""
+    mine = [s for s in stints if s.version == version]
+    if not mine:
+        return "never seen live"
+    first, last = mine[0].since, max((s.until or s.since for s in mine), key=datetime.timestamp)
+    dates = day(first) if day(first) == day(last) else f"{day(first)}-{day(last)}"
+    bad = any(s.rolled_back for s in mine)
+    return f"live {dates}, {'rolled back from before' if bad else 'never rolled back from'}"

@@ -1,0 +1,220 @@
+"""One step: pre-image and intent, then the act with key and fence, then the result. No transaction spans the act."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from bot.core import progress
+from bot.core.errors import Moved, RollbotError, TargetError
+from bot.core.feature import Feature
+from bot.core.plan import Plan
+from bot.core.playbook import Verb
+from bot.core.ports import Component, Errand
+from bot.core.run import Moved as Transition
+from bot.core.run import Run, RunStep
+from bot.core.target import Capture, Json, Receipt
+from bot.flows.look import context
+from bot.flows.world import World
+from bot.store import releases, runs
+from bot.store.runs import Lease
+from bot.store.write import Connection
+
+BACKOFF = 1.0
+"""Seconds before the first repetition of a step that failed for a reason that may pass; doubles."""
+
+
+@dataclass
+class Work:
+    """One owner's work on one run. ``alive`` raises LostOwnership once the lease is gone."""
+
+    world: World
+    lease: Lease
+    feature: Feature
+    plan: Plan
+    alive: Callable[[], Awaitable[None]]
+    latest: dict[int, tuple[float, float, str]] = field(default_factory=dict)
+
+    async def move(self, fn: Callable[[Run], Transition], *, tell: bool = True) -> Run:
+        """One pure transition, saved under the lease."""
+        now = self.world.now()
+        return await self.world.store.write(
+            lambda conn: runs.change(conn, self.lease.run, fn, now, lease=self.lease, tell=tell)
+        )
+
+    def errand(self, run: Run, step: RunStep, *, writes: bool) -> Errand:
+        def on_progress(done: float, total: float, note: str) -> None:
+            self.latest[step.n] = (done, total, note)
+
+        return Errand(
+            key=f"{run.name}:{run.plan_no}:{step.key_part}" if writes else "",
+            fence=self.lease.fence,
+            timeout=step.timeout,
+            progress=on_progress,
+            check=self.alive,
+            context=self.about(run),
+        )
+
+    def about(self, run: Run) -> dict[str, Json]:
+        return context(run.feature, run.from_version, run.to_version, self.plan.captures)
+
+
+async def do_step(work: Work, run: Run, step: RunStep) -> None:
+    """Brings one step one way forward: done, failed, or to be asked again. Raises LostOwnership."""
+    part = work.feature.part(step.component)
+    try:
+        if step.verb == "wait":
+            await _wait(work, run, step, part)
+        elif step.verb == Verb.verify:
+            await _verify(work, run, step, part)
+        elif step.verb == Verb.enable and not (progress.verify_stands(run) or run.enable_anyway):
+            await work.move(lambda r: progress.skipped(r, step.n, "not enabled: verification did not pass", work.world.now()))
+        else:
+            await _write(work, run, step, part)
+    except Moved as e:
+        await _moved(work, step, e)
+    except TargetError as e:
+        await _trouble(work, step, e.message, retriable=e.retriable)
+
+
+async def _write(work: Work, run: Run, step: RunStep, part: Component) -> None:
+    """hold, lift, disable, enable, restore: all of them restore some capture."""
+    targets, world = work.world.targets, work.world
+    before = step.before or await targets.capture(part, work.errand(run, step, writes=False))
+    to = step.to or made(world, step, part, before)
+    origin = await _origin(work, run, step)
+    run = await work.move(lambda r: progress.intended(r, step.n, before, origin, to, world.now()))
+    step = run.step(step.n)
+    if step.before is None or step.to is None:
+        raise TargetError(f"{step.component}: no pre-image was taken")
+    receipt = await targets.restore(part, work.errand(run, step, writes=True), step.to, step.before)
+    if receipt.again_after is not None:
+        await _again(work, step.n, receipt.note, receipt.again_after)
+        return
+    await work.world.store.write(lambda conn: _acted(conn, work, step, receipt))
+
+
+def _acted(conn: Connection, work: Work, step: RunStep, receipt: Receipt) -> Run:
+    """Result row, and what is thereby no longer left behind, in one transaction."""
+    now = work.world.now()
+    if step.verb in (Verb.lift, Verb.enable):
+        releases.close_left(conn, work.feature.feature, "pipeline" if step.verb == Verb.lift else "flag", step.component, now)
+    return runs.change(conn, work.lease.run, lambda r: progress.acted(r, step.n, receipt, now), now, lease=work.lease)
+
+
+def made(world: World, step: RunStep, part: Component, before: Capture) -> Capture:
+    """The capture that hold, lift and disable make from the present one."""
+    if step.verb == Verb.hold:
+        return world.targets.held(part, before)
+    if step.verb == Verb.lift:
+        return world.targets.lifted(part, before)
+    if step.verb == Verb.disable:
+        return world.targets.disabled(part, before)
+    raise TargetError(f"{step.component}: the release holds no capture of it, so {step.verb} has nothing to bring back")
+
+
+async def _origin(work: Work, run: Run, step: RunStep) -> Capture | None:
+    """*Stop the harm* on this run's card, or an earlier step of it, changed this already: that pre-image is the one."""
+    if step.origin is not None:
+        return step.origin
+    earlier = [s.origin for s in run.steps if s.component == step.component and s.n < step.n and s.changed and s.origin]
+    if earlier:
+        return earlier[0]
+    stopped = await work.world.store.read(lambda c: runs.stop_before_images(c, run.id))
+    found = stopped.get(step.component)
+    return found.before if found else None
+
+
+async def _wait(work: Work, run: Run, step: RunStep, part: Component) -> None:
+    if step.to is None:
+        await work.move(lambda r: progress.skipped(r, step.n, "nothing to wait for", work.world.now()))
+        return
+    to = step.to
+    seen = await work.world.targets.visible(part, work.errand(run, step, writes=False), to)
+    if seen.visible:
+        await work.move(lambda r: progress.waited(r, step.n, seen.note, work.world.now()))
+        return
+    began = step.started_at or work.world.now()
+    if work.world.now() - began > timedelta(seconds=step.timeout):
+        error = f"still not visible after {step.timeout:.0f} s: {seen.seen} of {seen.total}. {seen.note}"
+        await work.move(lambda r: progress.failed(r, step.n, error, work.world.now()))
+        return
+    await _again(work, step.n, f"{seen.seen} of {seen.total} see it. {seen.note}".strip(), seen.again_after)
+
+
+async def _verify(work: Work, run: Run, step: RunStep, part: Component) -> None:
+    if step.to is None:
+        await work.move(lambda r: progress.skipped(r, step.n, "nothing recorded to compare with", work.world.now()))
+        return
+    run = await work.move(lambda r: progress.intended(r, step.n, None, None, step.to, work.world.now()))
+    accuracy = await work.world.targets.verify(part, work.errand(run, step, writes=False), step.to)
+    slo = work.feature.slo.accuracy
+    await work.move(lambda r: progress.checked(r, step.n, accuracy, slo, work.world.now()))
+
+
+async def _again(work: Work, n: int, note: str, seconds: float) -> None:
+    def asked_again(r: Run) -> Transition:
+        step = r.step(n)
+        now = work.world.now()
+        update = {"status": "again", "note": note, "started_at": step.started_at or now}
+        r = r.with_step(step.model_copy(update=update))
+        return r.to(wake_at=min(r.wake_at or now + timedelta(days=1), now + timedelta(seconds=seconds))), []
+
+    await work.move(asked_again)
+
+
+async def _moved(work: Work, step: RunStep, e: Moved) -> None:
+    """Somebody else wrote between pre-image and act; nothing of ours was done. If it is still the version that was
+    approved, a fresh pre-image and another try; else a person must look."""
+    part = work.feature.part(step.component)
+    try:
+        now_there = await work.world.targets.inspect(part, Errand(timeout=step.timeout))
+    except RollbotError as trouble:
+        await _trouble(work, step, trouble.message, retriable=True)
+        return
+    approved = work.plan.body.live.get(step.component)
+    if approved in (None, "?", now_there.version):
+        await _trouble(work, step, e.message, retriable=True, fresh=True)
+    else:
+        await _trouble(work, step, f"{e.message} It is now {now_there.pointer}.", retriable=False)
+
+
+async def _trouble(work: Work, step: RunStep, why: str, *, retriable: bool, fresh: bool = False) -> None:
+    """Another try after a while, or a failed step."""
+    run = await work.world.store.read(lambda c: runs.load(c, work.lease.run))
+    tried = run.step(step.n).attempts if run else 0
+    if retriable and max(tried, 1) <= step.retries:
+        if fresh:
+            await work.move(lambda r: (progress.forgot_before(r, step.n, why), []))
+        else:
+            await work.move(lambda r: _count(r, step.n))
+        await _again(work, step.n, f"trying again: {why}", BACKOFF * 2 ** max(tried - 1, 0))
+        return
+    await work.move(lambda r: progress.failed(r, step.n, why, work.world.now()))
+
+
+def _count(r: Run, n: int) -> Transition:
+    """An attempt that failed before its intent was written counts too."""
+    step = r.step(n)
+    tried = step.attempts if step.status == "running" else step.attempts + 1
+    return r.with_step(step.model_copy(update={"attempts": tried})), []
+
+
+async def flush_progress(work: Work) -> None:
+    """Once a second, writes what the children reported into their steps, so that the thread shows a bar."""
+    while True:
+        await asyncio.sleep(1.0)
+        latest, work.latest = work.latest, {}
+        if not latest:
+            continue
+
+        def bars(r: Run, latest: dict[int, tuple[float, float, str]] = latest) -> Transition:
+            for n, (done, total, note) in latest.items():
+                step = r.step(n)
+                if step.status == "running":
+                    r = r.with_step(step.model_copy(update={"done": done, "total": total, "note": note}))
+            return r, []
+
+        await work.move(bars)

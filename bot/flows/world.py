@@ -1,0 +1,56 @@
+"""Everything a verb needs, built once by wiring and handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from bot.core.feature import Feature
+from bot.core.playbook import Playbook
+from bot.core.policy import Policy
+from bot.core.ports import Clock, People, Targets
+from bot.store.write import Store
+
+
+class Books(Protocol):
+    """What a team edits. Files are read when asked for; a faulty one raises Fault and disables only itself."""
+
+    def feature_names(self) -> list[str]: ...
+
+    def feature(self, name: str) -> Feature:
+        """Raises Fault (file:line), or Unknown with near misses."""
+        ...
+
+    def playbook(self, name: str) -> Playbook: ...
+
+    def policy(self) -> Policy:
+        """The present policy, or the last good one."""
+        ...
+
+    def policy_fault(self) -> str | None:
+        """What is wrong with the policy file now; None if nothing is."""
+        ...
+
+
+def _nobody() -> None:
+    return None
+
+
+@dataclass
+class World:
+    """``owner`` names this process in leases; ``poke`` wakes the worker of this process, if there is one."""
+
+    store: Store
+    targets: Targets
+    people: People
+    books: Books
+    clock: Clock
+    owner: str
+    lease_s: float = 15.0
+    plan_s: float = 10.0
+    poke: Callable[[], None] = field(default=_nobody)
+
+    def now(self) -> datetime:
+        return self.clock.now()

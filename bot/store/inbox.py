@@ -1,0 +1,147 @@
+"""The inbox: what people, hooks and clocks said, durable before the ack. INSERT only; the worker applies it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from bot.core.commands import Actor, Command, Request, parse
+from bot.core.run import Run
+from bot.core.target import canonical, digest_of
+from bot.store import tables as t
+from bot.store.codec import iso
+from bot.store.engines import upsert
+
+
+@dataclass(frozen=True)
+class Item:
+    """One row that the worker has yet to apply. ``command`` None: this build does not know it."""
+
+    id: int
+    actor: Actor
+    command: Command | None
+    run: int | None
+    raw: str
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What the sender is told. ``fresh`` False: the same bytes or trigger came before, and this is the first answer."""
+
+    answer: str
+    run: int | None
+    fresh: bool
+    id: int = 0
+
+
+def take(conn: sa.Connection, request_key: str, actor: Actor, command: Command, answer: str, now: datetime) -> Taken:
+    """Stores one command under its request key, and for a request its run in ``planning``.
+
+    ``answer`` may contain ``{run}``. The same key again gets the first answer again. A request for what an open
+    run already does gets that run."""
+    old = conn.execute(sa.select(t.inbox).where(t.inbox.c.request_key == request_key)).first()
+    if old:
+        return Taken(old.answer, old.run, fresh=False, id=old.id)
+    run = getattr(command, "run", None)
+    if isinstance(command, Request):
+        run, new = _run_for(conn, command, actor, now)
+        answer = answer if new else "{run} is already doing exactly this"
+    said = answer.replace("{run}", f"R-{run}")
+    values = {
+        "request_key": request_key,
+        "actor": actor.model_dump_json(),
+        "command": command.model_dump_json(),
+        "run": run,
+        "answer": said,
+        "created_at": iso(now),
+    }
+    insert = upsert(conn, t.inbox).values(**values).on_conflict_do_nothing(index_elements=["request_key"])
+    row = conn.execute(insert.returning(t.inbox.c.id)).first()
+    if row is None:  # another process took the same key between our look and our insert
+        old = conn.execute(sa.select(t.inbox).where(t.inbox.c.request_key == request_key)).one()
+        return Taken(old.answer, old.run, fresh=False, id=old.id)
+    return Taken(said, run, fresh=True, id=row.id)
+
+
+def _run_for(conn: sa.Connection, command: Request, actor: Actor, now: datetime) -> tuple[int, bool]:
+    same_as = digest_of(command.same_as())
+    values = {
+        "feature": command.feature,
+        "status": "planning",
+        "same_as": same_as,
+        "body": "",
+        "of_run": command.of_run,
+        "channel": command.channel,
+        "fence": 0,
+        "created_at": iso(now),
+    }
+    insert = upsert(conn, t.runs).values(**values)
+    insert = insert.on_conflict_do_nothing(index_elements=["same_as"], index_where=t.runs.c.ended_at.is_(None))
+    row = conn.execute(insert.returning(t.runs.c.id)).first()
+    if row is None:
+        open_one = sa.select(t.runs.c.id).where(t.runs.c.same_as == same_as, t.runs.c.ended_at.is_(None))
+        return int(conn.execute(open_one).scalar_one()), False
+    conn.execute(sa.update(t.runs).where(t.runs.c.id == row.id).values(body=_new_run(row.id, command, actor, now)))
+    return int(row.id), True
+
+
+def _new_run(run: int, command: Request, actor: Actor, now: datetime) -> str:
+    return canonical(
+        Run(
+            id=run,
+            feature=command.feature,
+            purpose=command.purpose,
+            mode=command.mode,
+            requester=actor,
+            request=command.model_dump(mode="json"),
+            channel=command.channel,
+            of_run=command.of_run,
+            reason=command.reason,
+            incident=command.incident,
+            to_version=command.to or None,
+            created_at=now,
+        ).model_dump(mode="json")
+    )
+
+
+def waiting(conn: sa.Connection, limit: int = 50) -> list[Item]:
+    """The rows to apply, oldest first."""
+    rows = conn.execute(sa.select(t.inbox).where(t.inbox.c.applied_at.is_(None)).order_by(t.inbox.c.id).limit(limit))
+    return [Item(r.id, Actor.model_validate_json(r.actor), _read(r.command), r.run, r.command) for r in rows]
+
+
+def _read(text: str) -> Command | None:
+    try:
+        return parse.validate_json(text)
+    except ValueError:
+        return None
+
+
+def claim(conn: sa.Connection, item: int) -> bool:
+    """Locks one row for the rest of this transaction; False if another worker has applied it."""
+    row = sa.select(t.inbox.c.id).where(t.inbox.c.id == item, t.inbox.c.applied_at.is_(None)).with_for_update()
+    return conn.execute(row).first() is not None
+
+
+def applied(conn: sa.Connection, item: int, result: dict[str, object], now: datetime) -> None:
+    """Marks a row as applied, with what came of it."""
+    done = sa.update(t.inbox).where(t.inbox.c.id == item)
+    conn.execute(done.values(applied_at=iso(now), result=json.dumps(result)))
+
+
+def result_of(conn: sa.Connection, item: int) -> dict[str, object] | None:
+    """What came of one row; None while it waits."""
+    found = conn.execute(sa.select(t.inbox.c.result).where(t.inbox.c.id == item)).scalar()
+    if not found:
+        return None
+    result: dict[str, object] = json.loads(found)
+    return result
+
+
+def oldest_waiting(conn: sa.Connection) -> str | None:
+    """When the oldest unapplied row was stored (ISO text)."""
+    found = conn.execute(sa.select(sa.func.min(t.inbox.c.created_at)).where(t.inbox.c.applied_at.is_(None))).scalar()
+    return str(found) if found else None

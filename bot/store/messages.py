@@ -1,0 +1,143 @@
+"""What should stand in the chat, one row a message, inserted in the event's transaction and rendered when sent."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from bot.core.run import Run
+from bot.core.target import canonical
+from bot.store import tables as t
+from bot.store.codec import iso, maybe_when
+from bot.store.engines import upsert
+
+
+@dataclass(frozen=True)
+class Message:
+    """One row. ``body``: what the renderer needs beside the run; ``ts`` None: not posted yet; ``attempted_at``
+    without ``ts``: a crash between post and commit, so look before posting again."""
+
+    key: str
+    run: int | None
+    purpose: str
+    channel: str
+    person: str | None
+    parent: str | None
+    body: dict[str, object]
+    ts: str | None
+    posted_channel: str | None
+    attempted_at: datetime | None
+    sent_digest: str | None
+    wanted: int
+    failures: int
+
+
+def want(
+    conn: sa.Connection,
+    key: str,
+    *,
+    purpose: str,
+    channel: str,
+    now: datetime,
+    run: int | None = None,
+    person: str | None = None,
+    parent: str | None = None,
+    body: dict[str, object] | None = None,
+) -> None:
+    """This message should stand, or be brought up to date. The same key is the same message for ever."""
+    row = upsert(conn, t.messages).values(
+        key=key,
+        run=run,
+        purpose=purpose,
+        channel=channel,
+        person=person,
+        parent=parent,
+        body=canonical(body) if body is not None else None,
+        wanted=1,
+        sent=0,
+        failures=0,
+        created_at=iso(now),
+    )
+    conn.execute(
+        row.on_conflict_do_update(
+            index_elements=["key"], set_={"wanted": t.messages.c.wanted + 1, "body": row.excluded.body}
+        )
+    )
+
+
+def want_run(conn: sa.Connection, run: Run, now: datetime) -> None:
+    """The card and the thread of a run follow its state."""
+    if not run.channel:
+        return
+    if run.planned_at or not run.open:
+        want(conn, f"{run.name}:card", purpose="card", channel=run.channel, run=run.id, now=now)
+    if run.started_at:
+        want(conn, f"{run.name}:live", purpose="live", channel=run.channel, run=run.id, parent=f"{run.name}:card", now=now)
+    if run.started_at and not run.open:
+        want(
+            conn, f"{run.name}:outcome", purpose="outcome", channel=run.channel, run=run.id, parent=f"{run.name}:card", now=now
+        )
+
+
+def due(conn: sa.Connection, limit: int = 50) -> list[Message]:
+    """Messages that do not stand as they should, oldest first."""
+    rows = conn.execute(sa.select(t.messages).where(t.messages.c.wanted > t.messages.c.sent).order_by(t.messages.c.created_at, t.messages.c.key).limit(limit))
+    return [_message(r) for r in rows]
+
+
+def get(conn: sa.Connection, key: str) -> Message | None:
+    row = conn.execute(sa.select(t.messages).where(t.messages.c.key == key)).first()
+    return _message(row) if row else None
+
+
+def _message(r: sa.Row[tuple[object, ...]]) -> Message:
+    m = r._mapping
+    return Message(
+        key=str(m["key"]),
+        run=m["run"],
+        purpose=str(m["purpose"]),
+        channel=str(m["channel"]),
+        person=m["person"],
+        parent=m["parent"],
+        body=json.loads(m["body"]) if m["body"] else {},
+        ts=m["ts"],
+        posted_channel=m["posted_channel"],
+        attempted_at=maybe_when(m["attempted_at"]),
+        sent_digest=m["sent_digest"],
+        wanted=int(m["wanted"]),
+        failures=int(m["failures"]),
+    )
+
+
+def attempt(conn: sa.Connection, key: str, now: datetime) -> None:
+    """Noted before the post, so that a crash in between is known."""
+    conn.execute(sa.update(t.messages).where(t.messages.c.key == key).values(attempted_at=iso(now)))
+
+
+def sent(conn: sa.Connection, key: str, *, wanted: int, ts: str, channel: str, digest: str) -> None:
+    """It stands, as of ``wanted``; a wish that came meanwhile stays due."""
+    update = sa.update(t.messages).where(t.messages.c.key == key)
+    conn.execute(update.values(sent=wanted, ts=ts, posted_channel=channel, sent_digest=digest, failures=0, trouble=None))
+
+
+def trouble(conn: sa.Connection, key: str, error: str, *, give_up: bool) -> None:
+    """It could not be sent. ``give_up``: it never can be, and is no longer due."""
+    update = sa.update(t.messages).where(t.messages.c.key == key)
+    values: dict[str, object] = {"failures": t.messages.c.failures + 1, "trouble": error}
+    if give_up:
+        values["sent"] = t.messages.c.wanted
+    conn.execute(update.values(**values))
+
+
+def redirect(conn: sa.Connection, key: str, channel: str) -> None:
+    """It goes to another channel (the bot is not in the first one)."""
+    conn.execute(sa.update(t.messages).where(t.messages.c.key == key).values(channel=channel, attempted_at=None))
+
+
+def troubled(conn: sa.Connection, limit: int = 20) -> list[tuple[str, str]]:
+    """Messages that could not be sent, with the last error."""
+    rows = conn.execute(sa.select(t.messages.c.key, t.messages.c.trouble).where(t.messages.c.trouble.is_not(None)).limit(limit))
+    return [(r.key, r.trouble) for r in rows]

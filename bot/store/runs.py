@@ -1,0 +1,249 @@
+"""Runs as rows. Everything that changes one goes through ``change``: locked, moved by a pure function, saved with its events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from bot.core.errors import LostOwnership
+from bot.core.plan import Plan
+from bot.core.policy import Nod
+from bot.core.run import OPEN, Happened, Run, RunStep, Status
+from bot.core.target import canonical
+from bot.store import events, messages
+from bot.store import tables as t
+from bot.store.codec import iso, maybe_iso
+from bot.store.engines import lease_clock, upsert
+
+Transition = Callable[[Run], tuple[Run, list[Happened]]]
+_SEPARATE = {"steps", "nods"}
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Who may write a run now. ``fence`` grows with every new owner."""
+
+    run: int
+    owner: str
+    fence: int
+
+
+def load(conn: sa.Connection, run: int) -> Run | None:
+    """The run as it stands, with the steps of its present plan."""
+    row = conn.execute(sa.select(t.runs.c.body).where(t.runs.c.id == run)).first()
+    return _whole(conn, run, row.body) if row and row.body else None
+
+
+def _whole(conn: sa.Connection, run: int, body: str) -> Run:
+    doc = json.loads(body)
+    of_plan = sa.and_(t.steps.c.run == run, t.steps.c.plan == doc.get("plan_no", 0))
+    rows = conn.execute(sa.select(t.steps.c.body).where(of_plan).order_by(t.steps.c.n))
+    doc["steps"] = [json.loads(r.body) for r in rows]
+    nods = conn.execute(sa.select(t.approvals.c.body).where(t.approvals.c.run == run).order_by(t.approvals.c.at))
+    doc["nods"] = [json.loads(r.body) for r in nods]
+    return Run.model_validate(doc)
+
+
+def change(
+    conn: sa.Connection, run: int, move: Transition, now: datetime, *, lease: Lease | None = None, tell: bool = True
+) -> Run:
+    """Locks the run, applies a pure transition, saves run, events and messages in this transaction.
+
+    With a ``lease`` nothing is written unless it still holds. Raises LostOwnership, and KeyError for no such run."""
+    row = conn.execute(sa.select(t.runs.c.body).where(t.runs.c.id == run).with_for_update()).first()
+    if row is None:
+        raise KeyError(run)
+    old = _whole(conn, run, row.body)
+    new, happened = move(old)
+    if new is not old:
+        _save(conn, old, new, now, lease)
+    elif lease:
+        _fenced(conn, lease, {})
+    if tell and new is not old:
+        messages.want_run(conn, new, now)
+    events.append(conn, happened, now, run=new)
+    return new
+
+
+def _save(conn: sa.Connection, old: Run, new: Run, now: datetime, lease: Lease | None) -> None:
+    values: dict[str, object] = {
+        "status": new.status.value,
+        "waiting_for": new.waiting_for,
+        "body": canonical(new.model_dump(mode="json", exclude=_SEPARATE)),
+        "wake_at": maybe_iso(new.wake_at),
+        "expires_at": maybe_iso(new.expires_at),
+        "ended_at": maybe_iso(new.ended_at),
+    }
+    if lease:
+        _fenced(conn, lease, values)
+    else:
+        conn.execute(sa.update(t.runs).where(t.runs.c.id == new.id).values(**values))
+    for step in _changed_steps(old, new):
+        _save_step(conn, new, step)
+    for nod in new.nods[len(old.nods) :]:
+        _save_nod(conn, new.id, nod, now)
+    if not new.open:
+        free(conn, new.id)
+
+
+def _fenced(conn: sa.Connection, lease: Lease, values: dict[str, object]) -> None:
+    mine = sa.and_(
+        t.runs.c.id == lease.run,
+        t.runs.c.owner == lease.owner,
+        t.runs.c.fence == lease.fence,
+        t.runs.c.lease_until > lease_clock(conn),
+    )
+    update = sa.update(t.runs).where(mine).values(**(values or {"fence": lease.fence}))
+    if conn.execute(update.returning(t.runs.c.id)).first() is None:
+        raise LostOwnership(f"R-{lease.run} has another owner")
+
+
+def _changed_steps(old: Run, new: Run) -> list[RunStep]:
+    if old.plan_no != new.plan_no:
+        return new.steps
+    known = {s.n: s for s in old.steps}
+    return [s for s in new.steps if known.get(s.n) is not s]
+
+
+def _save_step(conn: sa.Connection, run: Run, step: RunStep) -> None:
+    took = (step.ended_at - step.started_at).total_seconds() if step.ended_at and step.started_at else None
+    values = {
+        "feature": run.feature,
+        "verb": step.verb,
+        "component": step.component,
+        "status": step.status,
+        "seconds": took if step.status == "done" else None,
+        "body": canonical(step.model_dump(mode="json")),
+    }
+    row = upsert(conn, t.steps).values(run=run.id, plan=run.plan_no, n=step.n, **values)
+    conn.execute(row.on_conflict_do_update(index_elements=["run", "plan", "n"], set_=values))
+
+
+def _save_nod(conn: sa.Connection, run: int, nod: Nod, now: datetime) -> None:
+    row = upsert(conn, t.approvals).values(
+        run=run,
+        digest=nod.digest,
+        person=nod.person,
+        yes=nod.yes,
+        body=canonical(nod.model_copy(update={"groups": frozenset()}).model_dump(mode="json") | {"groups": sorted(nod.groups)}),
+        at=iso(now),
+    )
+    conn.execute(row.on_conflict_do_nothing(index_elements=["run", "digest", "person"]))
+
+
+def save_plan(conn: sa.Connection, run: int, plan: Plan) -> None:
+    """Keeps a plan; the same number again replaces what was only observed."""
+    values = {"digest": plan.digest, "body": plan.model_dump_json()}
+    row = upsert(conn, t.plans).values(run=run, no=plan.no, **values)
+    conn.execute(row.on_conflict_do_update(index_elements=["run", "no"], set_=values))
+
+
+def load_plan(conn: sa.Connection, run: int, no: int) -> Plan | None:
+    body = conn.execute(sa.select(t.plans.c.body).where(t.plans.c.run == run, t.plans.c.no == no)).scalar()
+    return Plan.model_validate_json(body) if body else None
+
+
+def claim(conn: sa.Connection, run: int, owner: str, ttl: float) -> Lease | None:
+    """Takes a free or lapsed lease; None if somebody else drives this run."""
+    clock = lease_clock(conn)
+    free_now = sa.or_(t.runs.c.lease_until.is_(None), t.runs.c.lease_until <= clock)
+    query = sa.update(t.runs).where(t.runs.c.id == run, t.runs.c.ended_at.is_(None), free_now)
+    query = query.values(owner=owner, fence=t.runs.c.fence + 1, lease_until=clock + ttl)
+    row = conn.execute(query.returning(t.runs.c.fence)).first()
+    return Lease(run, owner, row.fence) if row else None
+
+
+def renew(conn: sa.Connection, lease: Lease, ttl: float) -> None:
+    """Raises LostOwnership if the lease has lapsed or moved on."""
+    _fenced(conn, lease, {"lease_until": lease_clock(conn) + ttl})
+
+
+def release(conn: sa.Connection, lease: Lease) -> None:
+    """Gives a lease back; harmless if it is no longer ours."""
+    mine = sa.and_(t.runs.c.id == lease.run, t.runs.c.owner == lease.owner, t.runs.c.fence == lease.fence)
+    conn.execute(sa.update(t.runs).where(mine).values(lease_until=None, owner=None))
+
+
+def void_leases(conn: sa.Connection) -> None:
+    """At start on SQLite: the file lock is ownership, so nobody else can hold one."""
+    conn.execute(sa.update(t.runs).where(t.runs.c.ended_at.is_(None)).values(lease_until=None, owner=None))
+
+
+def due(conn: sa.Connection, now: datetime, limit: int = 50) -> list[int]:
+    """Runs that somebody should drive now: planning, running, or parked until a time that has come."""
+    clock = lease_clock(conn)
+    awake = sa.or_(
+        t.runs.c.status.in_(("planning", "running")),
+        sa.and_(t.runs.c.status == "waiting", t.runs.c.wake_at <= iso(now)),
+        t.runs.c.expires_at <= iso(now),
+    )
+    unowned = sa.or_(t.runs.c.lease_until.is_(None), t.runs.c.lease_until <= clock)
+    query = sa.select(t.runs.c.id).where(t.runs.c.ended_at.is_(None), awake, unowned, t.runs.c.body != "")
+    return [r.id for r in conn.execute(query.order_by(t.runs.c.id).limit(limit))]
+
+
+def lock(conn: sa.Connection, run: int, resources: Iterable[str], now: datetime) -> int | None:
+    """Takes all resource locks, by name; None if taken, else the run that holds one (nothing is kept then)."""
+    wanted = sorted(set(resources))
+    for resource in wanted:
+        row = upsert(conn, t.resource_locks).values(resource=resource, run=run, taken_at=iso(now))
+        conn.execute(row.on_conflict_do_nothing(index_elements=["resource"]))
+        holder = conn.execute(sa.select(t.resource_locks.c.run).where(t.resource_locks.c.resource == resource)).scalar()
+        if holder != run:
+            free(conn, run)
+            return int(holder or 0)
+    return None
+
+
+def free(conn: sa.Connection, run: int) -> None:
+    conn.execute(sa.delete(t.resource_locks).where(t.resource_locks.c.run == run))
+
+
+def open_runs(conn: sa.Connection, *, feature: str | None = None, channel: str | None = None, limit: int = 20) -> list[Run]:
+    """Open runs, newest first."""
+    query = sa.select(t.runs.c.id).where(t.runs.c.ended_at.is_(None), t.runs.c.body != "")
+    query = query.where(t.runs.c.feature == feature) if feature else query
+    query = query.where(t.runs.c.channel == channel) if channel else query
+    return [r for i in conn.execute(query.order_by(t.runs.c.id.desc()).limit(limit)) if (r := load(conn, i.id))]
+
+
+def newest(conn: sa.Connection, *, feature: str | None = None, before: int | None = None, limit: int = 20) -> list[Run]:
+    """Any runs, newest first; ``before`` pages."""
+    query = sa.select(t.runs.c.id).where(t.runs.c.body != "")
+    query = query.where(t.runs.c.feature == feature) if feature else query
+    query = query.where(t.runs.c.id < before) if before else query
+    return [r for i in conn.execute(query.order_by(t.runs.c.id.desc()).limit(limit)) if (r := load(conn, i.id))]
+
+
+def stop_before_images(conn: sa.Connection, run: int) -> dict[str, RunStep]:
+    """What *Stop the harm* on this run's card changed, by component: their pre-images are the ones to put back."""
+    rows = conn.execute(sa.select(t.runs.c.id).where(t.runs.c.of_run == run).order_by(t.runs.c.id))
+    found: dict[str, RunStep] = {}
+    for row in rows:
+        stop = load(conn, row.id)
+        for step in stop.steps if stop and stop.purpose == "stop" else []:
+            if step.status == "done" and step.changed and step.before:
+                found.setdefault(step.component, step)
+    return found
+
+
+def usual_seconds(conn: sa.Connection, feature: str) -> dict[tuple[str, str], float]:
+    """How long each (verb, component) took the last times (mean of up to 200 newest done steps)."""
+    recent = (
+        sa.select(t.steps.c.verb, t.steps.c.component, t.steps.c.seconds)
+        .where(t.steps.c.feature == feature, t.steps.c.seconds.is_not(None))
+        .order_by(t.steps.c.run.desc())
+        .limit(200)
+        .subquery()
+    )
+    query = sa.select(recent.c.verb, recent.c.component, sa.func.avg(recent.c.seconds).label("s"))
+    rows = conn.execute(query.group_by(recent.c.verb, recent.c.component))
+    return {(r.verb, r.component): float(r.s) for r in rows}
+
+
+def is_open(status: Status) -> bool:
+    return status in OPEN
