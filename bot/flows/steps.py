@@ -69,7 +69,7 @@ async def do_step(work: Work, run: Run, step: RunStep) -> None:
             await _wait(work, run, step, part)
         elif step.verb == Verb.verify:
             await _verify(work, run, step, part)
-        elif step.verb == Verb.enable and not (progress.verify_stands(run) or run.enable_anyway):
+        elif step.verb == Verb.enable and not (progress.verify_stands(run, step.n) or run.enable_anyway):
             await work.move(lambda r: progress.skipped(r, step.n, "not enabled: verification did not pass", work.world.now()))
         else:
             await _write(work, run, step, part)

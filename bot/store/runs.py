@@ -247,3 +247,9 @@ def usual_seconds(conn: sa.Connection, feature: str) -> dict[tuple[str, str], fl
 
 def is_open(status: Status) -> bool:
     return status in OPEN
+
+
+def awaiting_approval(conn: sa.Connection, limit: int = 100) -> list[Run]:
+    """Runs whose card waits for people, oldest first."""
+    query = sa.select(t.runs.c.id).where(t.runs.c.ended_at.is_(None), t.runs.c.waiting_for == "approval")
+    return [r for i in conn.execute(query.order_by(t.runs.c.id).limit(limit)) if (r := load(conn, i.id))]

@@ -36,12 +36,18 @@ class Store(Protocol):
     """``intake`` is for the inbox: it overtakes other writes and is committed in groups; durable when it returns."""
 
     dialect: str
+    on_write: Callable[[], None]
+    """Called after each commit, on the loop that waited for it: a hint for who polls."""
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
     async def write(self, fn: Fn[T]) -> T: ...
     async def intake(self, fn: Fn[T]) -> T: ...
     async def read(self, fn: Fn[T]) -> T: ...
+
+
+def _ignore() -> None:
+    return None
 
 
 def open_store(url: str) -> Store:
@@ -78,6 +84,7 @@ class SqliteStore:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.on_write: Callable[[], None] = _ignore
         self._writer = sqlite_engine(url, begin="BEGIN IMMEDIATE")
         self._reader = sqlite_engine(url, begin="BEGIN")
         self._urgent: queue.SimpleQueue[_Job] = queue.SimpleQueue()
@@ -118,6 +125,7 @@ class SqliteStore:
         where.put(job)
         self._wake.release()
         result: T = await job.future
+        self.on_write()
         return result
 
     def _work(self) -> None:
@@ -183,6 +191,7 @@ class PostgresStore:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.on_write: Callable[[], None] = _ignore
         self._engine: AsyncEngine = create_async_engine(
             async_url(url),
             pool_size=10,
@@ -204,9 +213,11 @@ class PostgresStore:
     async def write(self, fn: Fn[T]) -> T:
         try:
             async with self._engine.begin() as conn:
-                return await conn.run_sync(fn)
+                result = await conn.run_sync(fn)
         except (DBAPIError, OSError) as e:
             raise down(e) from e
+        self.on_write()
+        return result
 
     async def read(self, fn: Fn[T]) -> T:
         async with self._engine.connect() as conn:
@@ -216,6 +227,7 @@ class PostgresStore:
         job = _Job(fn, asyncio.get_running_loop())
         await self._urgent.put(job)
         result: T = await job.future
+        self.on_write()
         return result
 
     async def _work(self) -> None:

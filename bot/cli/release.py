@@ -1,0 +1,178 @@
+"""rollbot release: capture, import, list, show, ready."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bot.cli.output import AsJson, command, line, say_json, table
+from bot.cli.session import session, terminal
+from bot.core import release as rules
+from bot.core.commands import CaptureRelease
+from bot.core.errors import NotRestorable, Usage
+from bot.core.release import Moment, Release
+from bot.flows.apply import captured_words
+from bot.flows.look import look
+from bot.store import releases
+from bot.wiring import Parts
+
+app = typer.Typer(no_args_is_help=True, help="Capture what is live, import what systems still hold, see what there is.")
+Feature = Annotated[str, typer.Argument(help="The feature's name, as its file is named.")]
+Version = Annotated[str, typer.Argument(help="The release's name, e.g. v12.")]
+
+
+def metrics_of(pairs: list[str]) -> dict[str, float]:
+    """``auc=0.91`` -> {"auc": 0.91}. Raises Usage."""
+    found: dict[str, float] = {}
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            raise Usage(f"--metric {pair!r}: write NAME=NUMBER, e.g. --metric auc=0.91") from None
+    return found
+
+
+@app.command("capture")
+@command
+async def capture(
+    feature: Feature,
+    version: Version,
+    changelog: Annotated[str, typer.Option(help="What is new, in users' words.")] = "",
+    metric: Annotated[list[str] | None, typer.Option(help="NAME=NUMBER, any number of times.")] = None,
+    commit: Annotated[str, typer.Option(help="The commit this release was built from.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Capture what is live now as a release: its code side, and a first moment of its data side."""
+    order = CaptureRelease(
+        feature=feature, version=version, changelog=changelog, metrics=metrics_of(metric or []), commit=commit
+    )
+    await _capture(order, as_json)
+
+
+@app.command("import")
+@command
+async def import_(
+    feature: Feature,
+    version: Version,
+    pointers: Annotated[list[str], typer.Argument(help="COMPONENT=POINTER, e.g. dataset=38 definition=v7 model=12.")],
+    live_from: Annotated[str | None, typer.Option(help="When it went live, e.g. 2026-11-12T09:00.")] = None,
+    live_to: Annotated[str | None, typer.Option(help="Until when it was live.")] = None,
+    changelog: Annotated[str, typer.Option(help="What was new, in users' words.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make a release from versions that the systems still hold: installed on Tuesday, needed on Wednesday."""
+    named = dict(p.split("=", 1) for p in pointers if "=" in p)
+    if len(named) != len(pointers):
+        raise Usage("write COMPONENT=POINTER, each component once, e.g. dataset=38 definition=v7 model=12")
+    order = CaptureRelease(
+        feature=feature, version=version, pointers=named, live_from=live_from, live_to=live_to, changelog=changelog
+    )
+    await _capture(order, as_json)
+
+
+async def _capture(order: CaptureRelease, as_json: bool) -> None:
+    async with session(working=True) as s:
+        s.parts.books.feature(order.feature)
+        _, result = await s.say(order, terminal())
+    if as_json:
+        say_json(result)
+        return
+    line(captured_words(result))
+    until = result.get("restorable_until")
+    for name, when in until.items() if isinstance(until, dict) else ():
+        line(f"{name}: restorable until {when}")
+
+
+@app.command("list")
+@command
+async def list_(feature: Feature, as_json: AsJson = False) -> None:
+    """The releases of a feature, newest first, and when each was live."""
+    async with session() as s:
+        s.parts.books.feature(feature)
+        found = await s.parts.store.read(lambda c: releases.newest(c, feature))
+        stints = await s.parts.store.read(lambda c: releases.stints(c, feature))
+    live = rules.live_version(stints)
+    if as_json:
+        say_json([_brief(r, live) for r in found])
+        return
+    rows = [
+        (r.version + (" (live)" if r.version == live else ""), r.created_at.strftime("%Y-%m-%d %H:%M"), r.digest[7:19], r.changelog)
+        for r in found
+    ]
+    table(["release", "captured (UTC)", "digest", "changelog"], rows, empty=f"{feature} has no releases yet.")
+
+
+def _brief(r: Release, live: str | None) -> dict[str, object]:
+    return {
+        "version": r.version,
+        "live": r.version == live,
+        "digest": r.digest,
+        "captured_at": r.created_at,
+        "changelog": r.changelog,
+        "metrics": r.metrics,
+        "commit": r.commit,
+        "expected": r.expected,
+        "warnings": r.warnings,
+    }
+
+
+async def _found(parts: Parts, feature: str, version: str) -> tuple[Release, list[Moment]]:
+    parts.books.feature(feature)
+    release = await parts.store.read(lambda c: releases.get(c, feature, version))
+    if release is None:
+        raise rules.no_release(feature, version, await parts.store.read(lambda c: releases.versions(c, feature)))
+    return release, await parts.store.read(lambda c: releases.moments(c, feature, version))
+
+
+@app.command("show")
+@command
+async def show(feature: Feature, version: Version, as_json: AsJson = False) -> None:
+    """One release: its captures and its moments."""
+    async with session() as s:
+        release, moments = await _found(s.parts, feature, version)
+        stints = await s.parts.store.read(lambda c: releases.stints(c, feature))
+    live = rules.live_version(stints)
+    if as_json:
+        shown = {**_brief(release, live), "captures": release.captures, "moments": moments}
+        say_json({k: _plain(v) for k, v in shown.items()})
+        return
+    line(f"{feature} {version}{' (live)' if version == live else ''}  {release.changelog}")
+    table(
+        ["component", "kind", "version", "digest"],
+        [(n, c.kind, c.pointer, c.digest[7:19]) for n, c in release.captures.items()],
+        empty="no code side",
+    )
+    rows = [(m.at.strftime("%Y-%m-%d %H:%M"), ", ".join(f"{n} {c.pointer}" for n, c in m.captures.items())) for m in moments]
+    table(["moment (UTC)", "data side"], rows, empty="no moments of the data side")
+    for warning in [*release.warnings, *(moments[0].warnings if moments else [])]:
+        line(f"Doubt: {warning}")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {k: v.model_dump(mode="json") if hasattr(v, "model_dump") else v for k, v in value.items()}
+    if isinstance(value, list):
+        return [v.model_dump(mode="json") if hasattr(v, "model_dump") else v for v in value]
+    return value
+
+
+@app.command("ready")
+@command
+async def ready(feature: Feature, version: Version, as_json: AsJson = False) -> None:
+    """Can this release still be restored, how do we know, until when? Reads the bytes. Exit 3 if it cannot."""
+    async with session() as s:
+        release, moments = await _found(s.parts, feature, version)
+        s.parts.world.plan_s = 120.0
+        captures = {**release.captures, **(moments[0].captures if moments else {})}
+        looked = await look(s.parts.world, s.parts.books.feature(feature), captures, {}, diffs=False)
+    found = looked.readiness
+    if as_json:
+        say_json({n: r.model_dump(mode="json") for n, r in found.items()})
+    else:
+        rows = [(n, r.status, "; ".join(r.reasons), r.expires_at or "") for n, r in found.items()]
+        table(["component", "", "why", "until"], rows, empty="nothing to restore")
+    bad = [n for n, r in found.items() if r.status != "ready"]
+    if bad:
+        raise NotRestorable(f"{feature} {version} is not ready: {', '.join(bad)}")

@@ -1,0 +1,1 @@
+"""WHO CALLS drive(run): a driver promises only that somebody calls ``drive`` again, soon."""

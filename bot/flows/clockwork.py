@@ -1,0 +1,111 @@
+"""What time brings: moments, reminders, lists of what was left behind, checkpoints. Each occurrence is claimed once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from functools import partial
+
+from bot.core.commands import Actor, TakeMoment
+from bot.core.errors import RollbotError
+from bot.core.run import Run
+from bot.flows.drive import REMIND_S
+from bot.flows.world import World
+from bot.store import events, inbox, messages, occurrences, releases, runs
+from bot.store.write import Connection
+
+TICKER = Actor(kind="schedule", id="ticker", via="ticker")
+Page = Callable[[str, dict[str, object]], Awaitable[None]]
+PAGE_AFTER = (0.0, 300.0)
+"""Seconds after the card at which tier 1 pages: at once, and again."""
+
+
+async def take_moments(world: World) -> int:
+    """Asks for a moment of every live release whose newest one is older than its feature wants."""
+    now = world.now()
+    asked = 0
+    for name, version, newest in await world.store.read(releases.live_features):
+        try:
+            every = world.books.feature(name).moments
+        except RollbotError:
+            continue
+        if newest is None or now - newest >= timedelta(seconds=every):
+            key = f"moment:{name}:{version}:{int(now.timestamp() // max(every, 1.0))}"
+            taken = await world.store.intake(partial(_ask, key, TakeMoment(feature=name), now))
+            asked += taken.fresh
+    return asked
+
+
+def _ask(key: str, command: TakeMoment, now: datetime, conn: Connection) -> inbox.Taken:
+    return inbox.take(conn, key, TICKER, command, "asked", now)
+
+
+async def remind(world: World, page: Page) -> int:
+    """Says waiting cards again, pages for tier 1, and repeats what was left behind until it is empty."""
+    now = world.now()
+    said = 0
+    waiting = await world.store.read(lambda c: runs.awaiting_approval(c))
+    for run in waiting:
+        said += await _remind_of(world, run, now, page)
+    again = now + timedelta(seconds=REMIND_S)
+    return said + await world.store.write(lambda c: _left(c, now, again))
+
+
+async def _remind_of(world: World, run: Run, now: datetime, page: Page) -> int:
+    policy = world.books.policy()
+    said = 0
+    since = (now - (run.planned_at or now)).total_seconds()
+    for n, after in enumerate(policy.reminders, 1):
+        if since >= after and await _once(world, f"{run.name}:{run.plan_no}:remind:{n}", now):
+            await world.store.write(partial(_say, run, f"remind:{run.plan_no}:{n}", "reminder", now))
+            said += 1
+    if policy.page and run.environment == "production":
+        for n, after in enumerate(PAGE_AFTER):
+            if since >= after and await _once(world, f"{run.name}:{run.plan_no}:page:{n}", now):
+                await page(policy.page, {"run": run.name, "feature": run.feature, "needs": run.requirement.say() if run.requirement else ""})
+    return said
+
+
+async def _once(world: World, key: str, now: datetime) -> bool:
+    return await world.store.write(lambda c: occurrences.claim(c, key, now))
+
+
+def _say(run: Run, what: str, purpose: str, now: datetime, conn: Connection) -> None:
+    if run.channel:
+        messages.want(
+            conn, f"{run.name}:{what}", purpose=purpose, channel=run.channel, run=run.id, parent=f"{run.name}:card", now=now
+        )
+
+
+def _left(conn: Connection, now: datetime, again: datetime) -> int:
+    """One message a run and period, while anything of it is left behind."""
+    due = releases.due_reminders(conn, now, again)
+    for number in due:
+        run = runs.load(conn, number)
+        if run:
+            _say(run, f"left:{int(now.timestamp())}", "left", now, conn)
+    return len(due)
+
+
+async def checkpoint(world: World, sign: Callable[[int, bytes], str], keep: Callable[[str], None]) -> str | None:
+    """Signs the log as it stands and keeps the note outside the database; None if it has not grown."""
+
+    def read(conn: Connection) -> tuple[int, bytes, str | None]:
+        at = events.head(conn)
+        return at.size, at.root, events.last_checkpoint(conn)
+
+    size, root, last = await world.store.read(read)
+    if size == 0 or (last and last.split("\n")[1] == str(size)):
+        return None
+    note = sign(size, root)
+    keep(note)
+    now = world.now()
+
+    def store(conn: Connection) -> None:
+        events.add_checkpoint(conn, size, note, now)
+        channel = world.books.policy().audit_channel
+        if channel:
+            messages.want(conn, f"checkpoint:{size}", purpose="checkpoint", channel=channel, body={"note": note}, now=now)
+
+    await world.store.write(store)
+    return note

@@ -1,0 +1,130 @@
+"""A team's files as the flows read them: validated, with file and line for what is wrong, and the last good policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from bot.core.errors import Fault, RollbotError, Unknown
+from bot.core.feature import Feature
+from bot.core.playbook import Playbook, Verb, bind
+from bot.core.policy import Policy
+from bot.core.ports import Component
+from bot.core.target import Connection
+from bot.core.text import near
+from bot.outside.playbooks import PlaybookFiles
+from bot.outside.registry import Registry
+from bot.outside.yamlfile import Document, fault_of
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class TeamBooks:
+    """``flows.world.Books`` over a folder. A faulty feature disables only itself."""
+
+    def __init__(self, root: Path, registry: Registry) -> None:
+        self.files = PlaybookFiles(root)
+        self._registry = registry
+        self._models: dict[str, tuple[Document, BaseModel]] = {}
+        self._good_policy: Policy | None = None
+
+    def feature_names(self) -> list[str]:
+        return self.files.feature_names()
+
+    def feature(self, name: str) -> Feature:
+        """Validated with the parameters of every component. Raises Fault with file and line, Unknown."""
+        document = self.files.feature_document(name)
+        feature = self._model(document, Feature)
+        for part in feature.parts():
+            self._check_part(document, part)
+        return feature
+
+    def playbook(self, name: str) -> Playbook:
+        return self._model(self.files.playbook_document(name), Playbook)
+
+    def policy(self) -> Policy:
+        """The present one, else the last good one. Raises Fault if there never was a good one."""
+        try:
+            self._good_policy = self._model(self.files.policy_document(), Policy)
+        except Fault:
+            if self._good_policy is None:
+                raise
+        return self._good_policy
+
+    def policy_fault(self) -> str | None:
+        try:
+            self._model(self.files.policy_document(), Policy)
+        except Fault as e:
+            return e.message
+        return None
+
+    def connections(self) -> dict[str, Connection]:
+        return self.files.connections()
+
+    def connection_faults(self) -> dict[str, Fault]:
+        return self.files.connection_faults()
+
+    def _model(self, document: Document, model: type[M]) -> M:
+        """Validated once per document: the files hand out the same document until it changes."""
+        key = str(document.path)
+        known = self._models.get(key)
+        if known is not None and known[0] is document and isinstance(known[1], model):
+            return known[1]
+        try:
+            made = model.model_validate(document.data)
+        except ValidationError as e:
+            raise fault_of(document, e, model) from e
+        self._models[key] = (document, made)
+        return made
+
+    def _check_part(self, document: Document, part: Component) -> None:
+        connections = self.files.connections()
+        if part.target not in connections:
+            if fault := self.files.connection_faults().get(part.target):
+                raise fault
+            guess = near(part.target, connections)
+            meant = f" Did you mean {' or '.join(guess)}?" if guess else ""
+            message = f"there is no connection {part.target!r} in targets.yaml.{meant}"
+            raise document.fault(message, "components", part.name, "target")
+        try:
+            found = self._registry.problems(part, connections[part.target])
+        except (Fault, Unknown) as e:
+            raise document.fault(e.message, "components", part.name) from e
+        if found:
+            raise document.fault(found[0].text, "components", part.name, *found[0].where)
+
+    def faults(self) -> Iterator[str]:
+        """Everything that is wrong in the folder, one line each (for ``rollbot check``)."""
+        yield from (f.message for f in self.files.strays())
+        try:
+            yield from (f.message for f in self.files.connection_faults().values())
+        except Fault as e:
+            yield e.message
+        if fault := self.policy_fault():
+            yield fault
+        for name in self.files.playbook_names():
+            try:
+                self.playbook(name)
+            except RollbotError as e:
+                yield e.message
+        for name in self.feature_names():
+            yield from self._feature_faults(name)
+
+    def _feature_faults(self, name: str) -> Iterator[str]:
+        try:
+            feature = self.feature(name)
+            document = self.files.feature_document(name)
+            playbook = self.playbook(feature.playbook)
+        except RollbotError as e:
+            yield e.message
+            return
+        bound = bind(playbook, feature)
+        for said in bound.faults:
+            yield document.fault(f"playbook {playbook.playbook}: {said}", "playbook").message
+        restores = any(s.verb == Verb.restore for s in playbook.steps)
+        for part in bound.unhandled if restores else []:
+            message = f"no step of playbook {playbook.playbook} handles {part}, so a rollback would leave it as it is"
+            yield document.fault(message, "components", part).message

@@ -1,0 +1,151 @@
+"""The folder that a team edits: features, playbooks, policy and targets, read when asked for and again when changed."""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from bot.core.errors import Fault, Unknown
+from bot.core.target import Connection
+from bot.core.text import near
+from bot.outside.connections import connections
+from bot.outside.yamlfile import Document, parse
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,127}")
+_KEPT: Final = 2000
+"""Documents kept in memory."""
+_SETTLED: Final = 2.0
+"""Seconds. Two changes within one tick of the file system's clock look alike, so a younger file is read each time."""
+
+Stamp = tuple[int, int, int]
+
+
+class PlaybookFiles:
+    """``root`` and what is in it. Building it reads nothing. Documents are shared: don't change their data."""
+
+    def __init__(self, root: Path, environ: Mapping[str, str] | None = None) -> None:
+        self.root = root
+        self._environ = os.environ if environ is None else environ
+        self._kept: OrderedDict[Path, tuple[Stamp, Document | Fault]] = OrderedDict()
+        self._resolved: tuple[Document, dict[str, Connection], dict[str, Fault]] | None = None
+
+    def feature_names(self) -> list[str]:
+        """In order, from the folder's listing alone: no file is opened."""
+        return self._names("features")
+
+    def playbook_names(self) -> list[str]:
+        """As ``feature_names``."""
+        return self._names("playbooks")
+
+    def feature_document(self, name: str) -> Document:
+        """``features/NAME.yaml``. Raises Unknown with near misses, and Fault with file and line."""
+        return self._named("features", "feature", name)
+
+    def playbook_document(self, name: str) -> Document:
+        """``playbooks/NAME.yaml``. Raises as ``feature_document``."""
+        return self._named("playbooks", "playbook", name)
+
+    def policy_document(self) -> Document:
+        """``policy.yaml``. Raises Fault, also if there is none."""
+        return self._mapping(self._read(self.root / "policy.yaml"))
+
+    def targets_document(self) -> Document:
+        """``targets.yaml`` as written, variables unresolved. Raises Fault, also if there is none."""
+        return self._mapping(self._read(self.root / "targets.yaml"))
+
+    def connections(self) -> dict[str, Connection]:
+        """The configured systems that are fine; ``connection_faults`` has the others. Raises Fault if the file can't
+        be read at all."""
+        return self._connections()[0]
+
+    def connection_faults(self) -> dict[str, Fault]:
+        """What is wrong with the other entries of ``targets.yaml``, by name."""
+        return self._connections()[1]
+
+    def strays(self) -> list[Fault]:
+        """Files in the folders that nobody reads because of their names."""
+        found = []
+        for folder in ("features", "playbooks"):
+            for name in sorted(self._listing(folder)):
+                stem, dot, ending = name.rpartition(".")
+                if not name.startswith(".") and not (dot and ending == "yaml" and _NAME.fullmatch(stem)):
+                    place = str(self.root / folder / name)
+                    found.append(
+                        Fault("not read: a file here is named NAME.yaml (letters, digits, _ - . @)", file=place)
+                    )
+        return found
+
+    # -- files --------------------------------------------------------------------------------------------------
+
+    def _listing(self, folder: str) -> list[str]:
+        try:
+            return os.listdir(self.root / folder)  # noqa: PTH208  10,000 Path objects take longer than the listing
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _names(self, folder: str) -> list[str]:
+        stems = (name[:-5] for name in self._listing(folder) if name.endswith(".yaml"))
+        return sorted(stem for stem in stems if _NAME.fullmatch(stem))
+
+    def _named(self, folder: str, key: str, name: str) -> Document:
+        path = self.root / folder / f"{name}.yaml"
+        if not _NAME.fullmatch(name) or not path.is_file():
+            raise Unknown(f"there is no {key} {name!r}.", near=near(name, self._names(folder)))
+        document = self._mapping(self._read(path))
+        if key in document.data and document.data[key] != name:
+            message = f"the {key} here is {document.data[key]!r}, but the file is named {name}.yaml; name both alike"
+            raise document.fault(message, key)
+        return document
+
+    def _mapping(self, document: Document) -> Document:
+        if not isinstance(document.data, dict):
+            raise document.fault("the file is empty" if document.data is None else "keys and values are expected here")
+        return document
+
+    def _read(self, path: Path) -> Document:
+        """The document, from memory if the file is the one that was read. Raises Fault."""
+        try:
+            stamp = _stamp(path.stat())
+            kept = self._kept.get(path)
+            if kept is None or kept[0] != stamp:
+                kept = self._load(path)
+        except FileNotFoundError as e:
+            raise Fault("there is no such file", file=str(path)) from e
+        except OSError as e:
+            raise Fault(f"can't be read: {e.strerror}", file=str(path)) from e
+        if isinstance(kept[1], Fault):
+            raise copy.copy(kept[1])  # or each raise would add to the traceback of the one that is kept
+        return kept[1]
+
+    def _load(self, path: Path) -> tuple[Stamp, Document | Fault]:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            raw = file.read()
+        found: Document | Fault
+        try:
+            found = parse(path, raw)
+        except Fault as e:
+            found = e
+        entry = _stamp(status), found
+        self._kept.pop(path, None)
+        if time.time() - status.st_mtime > _SETTLED:
+            self._kept[path] = entry
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return entry
+
+    def _connections(self) -> tuple[dict[str, Connection], dict[str, Fault]]:
+        document = self.targets_document()
+        if self._resolved is None or self._resolved[0] is not document:
+            self._resolved = document, *connections(document, self._environ)
+        return self._resolved[1], self._resolved[2]
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -1,0 +1,112 @@
+"""Builds everything once and hands it in. Nothing is opened or started here."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bot.core import checkpoint
+from bot.core.ports import Membership, People
+from bot.flows.world import World
+from bot.outside.blobs import BlobStore
+from bot.outside.books import TeamBooks
+from bot.outside.child import Children
+from bot.outside.registry import Registry, TargetPort
+from bot.settings import Settings
+from bot.slack.app import SlackApp, SlackConfig
+from bot.store.write import Store, open_store
+
+
+class SystemClock:
+    """The machine's clock, in UTC."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class NoPeople:
+    """Without a chat system only the groups that policy.yaml lists are known."""
+
+    async def group(self, handle: str) -> Membership | None:
+        return None
+
+    async def name(self, person: str) -> str:
+        return person
+
+
+@dataclass
+class Parts:
+    """Everything of one process. ``slack`` None: no token, so nothing is posted."""
+
+    settings: Settings
+    store: Store
+    children: Children
+    blobs: BlobStore
+    books: TeamBooks
+    registry: Registry
+    world: World
+    slack: SlackApp | None
+
+    async def start(self) -> None:
+        """Opens the store and the fork servers; heavy libraries warm up behind."""
+        await self.store.start()
+        await self.children.start()
+
+    async def stop(self) -> None:
+        await self.children.stop()
+        await self.store.stop()
+
+    def sign(self, size: int, root: bytes) -> str:
+        """A signed checkpoint of the log."""
+        return checkpoint.sign(size, root, audit_key(self.settings))
+
+    def keep_checkpoint(self, note: str) -> None:
+        """Beside the key, outside the database: the newest note replaces the one before."""
+        file = self.settings.audit_key_file.with_suffix(".checkpoint")
+        fresh = file.with_suffix(".new")
+        fresh.write_text(note)
+        fresh.replace(file)
+
+
+def audit_key(settings: Settings) -> str:
+    """The log's private key; made at first need, readable by its owner only."""
+    file = settings.audit_key_file
+    if not file.exists():
+        key = checkpoint.new_key(settings.audit_log, secrets.token_bytes(32))
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as out:
+            out.write(key + "\n")
+        Path(str(file) + ".pub").write_text(f"{checkpoint.public_key(key)}\n")
+    return file.read_text().strip()
+
+
+def build(settings: Settings) -> Parts:
+    """Raises Fault where settings contradict one another."""
+    clock = SystemClock()
+    store = open_store(settings.database_url)
+    blobs = BlobStore(settings.artifacts)
+    children = Children(settings.artifacts, int(settings.child_memory_gib * 1024**3), log=settings.child_log)
+    registry = Registry()
+    books = TeamBooks(settings.playbooks, registry)
+    targets = TargetPort(registry, children, books.connections, clock)
+    owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    people: People = NoPeople()
+    world = World(store=store, targets=targets, people=people, books=books, clock=clock, owner=owner)
+    slack = SlackApp(world, slack_config(settings)) if settings.slack_bot_token.get_secret_value() else None
+    if slack:
+        world.people = slack.people
+    return Parts(settings, store, children, blobs, books, registry, world, slack)
+
+
+def slack_config(settings: Settings) -> SlackConfig:
+    return SlackConfig(
+        bot_token=settings.slack_bot_token.get_secret_value(),
+        signing_secret=settings.slack_signing_secret.get_secret_value(),
+        app_token=settings.slack_app_token.get_secret_value() or None,
+        api_url=settings.slack_api_url,
+        workspaces=settings.allowed_workspaces,
+    )

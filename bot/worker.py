@@ -1,0 +1,95 @@
+"""The worker: applies the inbox, drives runs, publishes messages, and ticks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from bot.drivers.embedded import Embedded
+from bot.flows.apply import Applier
+from bot.flows.world import World
+
+log = logging.getLogger(__name__)
+POLL_S = 0.5
+"""Seconds between two looks at the inbox where nobody pokes: rows written by another process."""
+TICK_S = 15
+
+
+class Publisher(Protocol):
+    """Sends what is due; how many messages were touched."""
+
+    async def publish_due(self) -> int: ...
+
+
+Tick = Callable[[], Awaitable[object]]
+
+
+class Worker:
+    """One per process. ``ticks``: what is done every 15 seconds, each on its own."""
+
+    def __init__(self, world: World, publisher: Publisher | None = None, ticks: list[Tick] | None = None) -> None:
+        self.world = world
+        self.applier = Applier(world)
+        self.driver = Embedded(world)
+        self.publisher = publisher
+        self._ticks = ticks or []
+        self._inbox = asyncio.Event()
+        self._outbox = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self.beat: float = 0.0
+
+    async def start(self) -> None:
+        self.world.poke = self.poke
+        self.world.store.on_write = self.poke
+        await self.driver.start()
+        self._tasks = [asyncio.create_task(self._loop(self._inbox, self._apply), name="apply")]
+        if self.publisher:
+            self._tasks.append(asyncio.create_task(self._loop(self._outbox, self._publish), name="publish"))
+        for tick in self._ticks:
+            self._scheduler.add_job(
+                tick, "interval", seconds=TICK_S, coalesce=True, max_instances=1, misfire_grace_time=None
+            )
+        self._scheduler.start()
+
+    def poke(self) -> None:
+        """Something was written: look now instead of at the next poll."""
+        self._inbox.set()
+        self._outbox.set()
+        self.driver.wake()
+
+    async def stop(self) -> None:
+        """Runs in hand are given back; they go on at the next start."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        await self.applier.stop()
+        await self.driver.stop()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _apply(self) -> int:
+        self.beat = asyncio.get_running_loop().time()
+        return await self.applier.apply_all()
+
+    async def _publish(self) -> int:
+        return await self.publisher.publish_due() if self.publisher else 0
+
+    async def _loop(self, event: asyncio.Event, work: Callable[[], Awaitable[int]]) -> None:
+        while True:
+            event.clear()
+            try:
+                busy = await work()
+            except Exception:
+                log.exception("%s failed", work.__name__)
+                busy = 0
+            if not busy:
+                try:
+                    await asyncio.wait_for(event.wait(), POLL_S)
+                except TimeoutError:
+                    continue

@@ -1,0 +1,58 @@
+"""Fixtures for all tests. Servers are started once per test process, and only if a test asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.services import FakeClock, Postgres, Redis, absent, postgres_binaries, redis_binary
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL cluster."""
+    binaries = postgres_binaries()
+    server = Postgres(binaries) if binaries else absent("PostgreSQL")
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Callable[[], str]:
+    """Each call gives the URL of a new, empty database."""
+    return postgres.new_database
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    """A running Redis."""
+    binary = redis_binary()
+    server = Redis(binary) if binary else absent("redis-server")
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def redis_address(redis_server: Redis) -> str:
+    """``127.0.0.1:PORT`` of a Redis that is empty when the test begins."""
+    redis_server.flush()
+    return redis_server.address
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a new, empty database; the test runs once on each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'rollbot.db'}"
+    url: Callable[[], str] = request.getfixturevalue("postgres_url")
+    return url()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that only the test moves."""
+    return FakeClock()
