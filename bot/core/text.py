@@ -50,7 +50,7 @@ def span(value: float | None) -> str:
 def near(word: str, words: Iterable[str], most: int = 3) -> list[str]:
     """Up to ``most`` of ``words`` that ``word`` may have meant, best first."""
     pool = list(words)
-    lower = {w.lower(): w for w in pool}
+    lower = {w.lower(): str(w) for w in pool}  # str(): a member of an enum is said as its value
     found = difflib.get_close_matches(word.lower(), list(lower), n=most, cutoff=0.6)
     return [lower[w] for w in found]
 

@@ -1,0 +1,32 @@
+"""Controlling a run: abort and retry. Everything else about a run is a button on its card."""
+
+from __future__ import annotations
+
+from bot.core.commands import Abort, Retry
+from bot.slack.commands import names
+from bot.slack.commands.registry import Typed, subcommand
+from bot.slack.reply import Reply
+
+
+@subcommand("abort", "abort [R-17] [REASON]", "end a run that is not finished; what was done stays until put back")
+async def abort(typed: Typed) -> Reply:
+    word, reason = _named(typed)
+    run = await names.run(typed.desk.world, typed.origin.channel, word)
+    taken = await typed.desk.take(typed.origin, (Abort(run=run.id, reason=reason), f"{run.name}: aborting"))
+    return Reply(taken.answer)
+
+
+@subcommand("retry", "retry [R-17]", "repeat what failed or was inconclusive")
+async def retry(typed: Typed) -> Reply:
+    run = await names.run(typed.desk.world, typed.origin.channel, typed.word(1))
+    taken = await typed.desk.take(typed.origin, (Retry(run=run.id), f"{run.name}: trying again"))
+    return Reply(taken.answer)
+
+
+def _named(typed: Typed) -> tuple[str, str]:
+    """The run and the reason; ``abort because ...`` names no run."""
+    reasoned = typed.line.words[1].key == "because" if len(typed.line.words) > 1 else False
+    if reasoned:
+        return "", typed.line.after(2)
+    after = typed.line.after(2)
+    return typed.word(1), after[len("because") :].strip() if after.lower().startswith("because") else after

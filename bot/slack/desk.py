@@ -1,0 +1,113 @@
+"""What every handler works with: the inbox, reads for answers, modals, and tasks behind the ack that may be lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Coroutine, Sequence
+from typing import Any
+
+from bot.core.commands import Command
+from bot.core.run import Run
+from bot.flows.world import World
+from bot.slack.client import TROUBLE, SlackClient, Unsendable, error_of
+from bot.slack.origin import Origin
+from bot.slack.people import SlackPeople
+from bot.slack.reply import Private
+from bot.slack.views.form import notice
+from bot.slack.views.words import Json, Scene, Shown, said
+from bot.store import inbox, releases, runs
+from bot.store.inbox import Taken
+from bot.store.write import Connection
+
+log = logging.getLogger(__name__)
+
+
+class Desk:
+    """One per process. Handlers read through it, and write nothing but inbox rows."""
+
+    def __init__(self, world: World, client: SlackClient, people: SlackPeople) -> None:
+        self.world, self.client, self.people = world, client, people
+        self.private = Private(client)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def take(self, origin: Origin, *wanted: tuple[Command, str]) -> Taken:
+        """All of ``wanted``, each a command and its answer, durable in one commit; the last one's outcome. The same
+        request again gets the first answers again. Raises StoreDown."""
+        now, actor = self.world.now(), origin.actor
+
+        def store(conn: Connection) -> Taken:
+            taken = Taken("", None, fresh=False)
+            for n, (command, answer) in enumerate(wanted):
+                taken = inbox.take(conn, f"{origin.key}:{n}" if n else origin.key, actor, command, answer, now)
+            return taken
+
+        taken = await self.world.store.intake(store)
+        self.world.poke()
+        return taken
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs behind the ack. What fails is logged and lost."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            known = isinstance(error, (*TROUBLE, Unsendable))
+            log.error("lost behind an ack: %s", error_of(error), exc_info=None if known else error)
+
+    async def idle(self) -> None:
+        """Waits for what runs behind acks."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await self.idle()
+
+    async def open_view(self, origin: Origin, view: Json, *, push: bool = False) -> None:
+        """Opens a modal; where the trigger is too old by now, says so by response_url."""
+        call = self.client.views_push if push else self.client.views_open
+        try:
+            await call(trigger_id=origin.trigger, view=view)
+        except TROUBLE as e:
+            log.info("a modal was not opened: %s", error_of(e))
+            await self.tell(origin, "Slack did not open the form in time. Press again.")
+
+    async def open_after(self, origin: Origin, making: Awaitable[Json], *, push: bool = False) -> None:
+        """A modal that takes reads to make. Slack waits three seconds for it."""
+        await self.open_view(origin, await making, push=push)
+
+    async def tell(self, origin: Origin, text: str) -> None:
+        await self.private.answer(origin.response_url, Shown(said(text, 2900), []))
+
+    async def say_in_view(self, origin: Origin, title: str, text: str) -> None:
+        await self.open_view(origin, notice(title, text))
+
+    async def run(self, number: int) -> Run | None:
+        return await self.world.store.read(lambda conn: runs.load(conn, number))
+
+    async def scene(self, run: Run) -> Scene:
+        """Everything a view of this run needs."""
+
+        def read(conn: Connection) -> tuple[Any, list[dict[str, object]]]:
+            return runs.load_plan(conn, run.id, run.plan_no), releases.left(conn, run=run.id)
+
+        plan, left = await self.world.store.read(read)
+        return Scene(run, plan, self.world.now(), await self.names([run]), tuple(left))
+
+    async def names(self, these: Sequence[Run]) -> dict[str, str]:
+        """The display names of everybody who stands in these runs."""
+        people = {p for run in these for p in mentioned(run)}
+        found = await asyncio.gather(*(self.people.name(p) for p in sorted(people)))
+        return dict(zip(sorted(people), found, strict=True))
+
+
+def mentioned(run: Run) -> set[str]:
+    """Whoever a view of this run may name."""
+    named = {run.requester.id, run.decided_by, run.glass.person if run.glass else ""} | {n.person for n in run.nods}
+    return {person for person in named if person}

@@ -1,0 +1,240 @@
+"""From a pressed button to a command in the inbox. Who may is judged by the worker; here only what was pressed is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bot.core.commands import Abort, Accept, Command, Decide, Purpose, Request, Retry, RunAnyway
+from bot.core.errors import RollbotError, Usage
+from bot.core.release import Release
+from bot.core.run import Run
+from bot.slack.commands import forms, names
+from bot.slack.commands.reading import history_page, versions_page
+from bot.slack.commands.rollback import planning, putting_back
+from bot.slack.desk import Desk
+from bot.slack.origin import Origin
+from bot.slack.views import buttons, form, lists
+from bot.slack.views.details import details
+from bot.slack.views.words import Json, Shown
+from bot.store import releases
+from bot.store.write import Connection
+
+
+class Stale(RollbotError):
+    """This button belongs to a message that this Rollbot did not write, or no longer understands."""
+
+
+@dataclass(frozen=True)
+class Press:
+    """One press. ``in_view``: the button stood in a modal."""
+
+    desk: Desk
+    origin: Origin
+    action: str
+    value: dict[str, Any]
+    in_view: bool = False
+
+    async def run(self) -> Run:
+        """The run whose message it stood in. Raises Stale."""
+        number = self.value.get("run")
+        found = await self.desk.run(number) if isinstance(number, int) and not isinstance(number, bool) else None
+        if found is None:
+            raise Stale
+        return found
+
+    @property
+    def digest(self) -> str:
+        return str(self.value.get("digest") or "")
+
+
+Then = Awaitable[None]
+After = Callable[[], Then] | None
+
+
+def value_of(action: Json) -> dict[str, Any]:
+    """What the button carries. Raises Stale."""
+    try:
+        found = json.loads(action.get("value") or "{}")
+    except (TypeError, ValueError) as e:
+        raise Stale from e
+    if not isinstance(found, dict):
+        raise Stale
+    return found
+
+
+async def pressed(press: Press) -> After:
+    """Does what the button says: an inbox row, or a modal behind the ack. Raises RollbotError, StoreDown."""
+    if press.action.startswith(f"{buttons.OFFER}_"):
+        return await _offer(press)
+    handler = PRESSES.get(press.action)
+    if handler is None:
+        raise Stale
+    return await handler(press)
+
+
+async def _take(press: Press, *wanted: tuple[Command, str]) -> After:
+    """A press that asks for a run is told which one; others see the card change, or hear from the worker."""
+    taken = await press.desk.take(press.origin, *wanted)
+    asks = isinstance(wanted[-1][0], Request)
+    return (lambda: press.desk.tell(press.origin, taken.answer)) if asks else None
+
+
+async def _approve(press: Press) -> After:
+    run = await press.run()
+    return await _take(press, (Decide(run=run.id, yes=True, digest=press.digest), f"{run.name}: your yes is noted"))
+
+
+async def _reject(press: Press) -> After:
+    run = await press.run()
+    return await _take(press, (Decide(run=run.id, yes=False, digest=press.digest), f"{run.name}: your no is noted"))
+
+
+async def _retry(press: Press) -> After:
+    run = await press.run()
+    return await _take(press, (Retry(run=run.id), f"{run.name}: trying again"))
+
+
+async def _abort(press: Press) -> After:
+    run = await press.run()
+    return await _take(press, (Abort(run=run.id), f"{run.name}: aborting"))
+
+
+async def _put_back(press: Press) -> After:
+    return await _take(press, *putting_back(await press.run(), press.origin.channel))
+
+
+def _of_run(run: Run, purpose: Purpose, channel: str) -> Request:
+    return Request(
+        feature=run.feature, purpose=purpose, of_run=run.id, incident=run.incident, channel=channel or run.channel
+    )
+
+
+def _asks(purpose: Purpose) -> Callable[[Press], Awaitable[After]]:
+    async def handler(press: Press) -> After:
+        request = _of_run(await press.run(), purpose, press.origin.channel)
+        return await _take(press, (request, planning(request)))
+
+    return handler
+
+
+async def _offer(press: Press) -> After:
+    """What the card of a run that can't be restored offered instead. Checked anew: the value came back from outside."""
+    run = await press.run()
+    if press.value.get("purpose") == Purpose.stop:
+        return await _asks(Purpose.stop)(press)
+    feature = names.feature(press.desk.world, run.feature)
+    without = press.value.get("without")
+    request = Request(
+        feature=run.feature,
+        to=await names.version(press.desk.world, feature, str(press.value.get("to") or "")),
+        without=names.components(feature, without if isinstance(without, list) else []),
+        reason=run.reason,
+        incident=run.incident,
+        channel=press.origin.channel or run.channel,
+    )
+    return await _take(press, (request, planning(request)))
+
+
+async def _details(press: Press) -> After:
+    run = await press.run()
+
+    async def make() -> Json:
+        metrics = await _live_metrics(press.desk, run)
+        meta = json.dumps(forms.where(press.origin))
+        return details(await press.desk.scene(run), metrics, meta)
+
+    return lambda: press.desk.open_after(press.origin, make(), push=press.in_view)
+
+
+async def _live_metrics(desk: Desk, run: Run) -> dict[str, float]:
+    def read(conn: Connection) -> Release | None:
+        return releases.get(conn, run.feature, run.from_version or "")
+
+    found = await desk.world.store.read(read)
+    return found.metrics if found else {}
+
+
+async def _run_anyway(press: Press) -> After:
+    run = await press.run()
+
+    async def make() -> Json:
+        return form.run_anyway(await press.desk.scene(run), forms.where(press.origin))
+
+    return lambda: press.desk.open_after(press.origin, make(), push=press.in_view)
+
+
+def _with_reason(*, enable: bool) -> Callable[[Press], Awaitable[After]]:
+    async def handler(press: Press) -> After:
+        view = form.accept(await press.run(), forms.where(press.origin), enable=enable)
+        return lambda: press.desk.open_view(press.origin, view, push=press.in_view)
+
+    return handler
+
+
+async def _more_history(press: Press) -> After:
+    before = press.value.get("before")
+    feature = names.feature(press.desk.world, str(press.value.get("feature") or "")).feature
+    if not isinstance(before, int):
+        raise Stale
+    return lambda: _turn(press, history_page(press.desk, feature, before))
+
+
+async def _more_versions(press: Press) -> After:
+    start = press.value.get("from")
+    feature = names.feature(press.desk.world, str(press.value.get("feature") or "")).feature
+    if not isinstance(start, int):
+        raise Stale
+    return lambda: _turn(press, versions_page(press.desk, feature, start))
+
+
+async def _turn(press: Press, page: Awaitable[Shown]) -> None:
+    """The next page takes the place of the one it was asked on."""
+    await press.desk.private.answer(press.origin.response_url, await page, replace=True)
+
+
+PRESSES: dict[str, Callable[[Press], Awaitable[After]]] = {
+    buttons.APPROVE: _approve,
+    buttons.REJECT: _reject,
+    buttons.STOP_HARM: _asks(Purpose.stop),
+    buttons.DETAILS: _details,
+    buttons.RUN_ANYWAY: _run_anyway,
+    buttons.RETRY: _retry,
+    buttons.ABORT: _abort,
+    buttons.PUT_BACK: _put_back,
+    buttons.LIFT: _asks(Purpose.lift),
+    buttons.ENABLE: _asks(Purpose.enable),
+    buttons.ACCEPT: _with_reason(enable=False),
+    buttons.ENABLE_ANYWAY: _with_reason(enable=True),
+    lists.MORE_HISTORY: _more_history,
+    lists.MORE_VERSIONS: _more_versions,
+}
+
+
+async def submitted(desk: Desk, origin: Origin, callback: str, view: Json, meta: dict[str, Any]) -> After:
+    """A modal was submitted. Raises BadForm (the modal stays and says why), RollbotError, StoreDown."""
+    if callback == form.FORM:
+        request = await forms.request_of(desk.world, view, origin.channel)
+        taken = await desk.take(origin, (request, planning(request)))
+        return lambda: desk.tell(origin, taken.answer)
+    reason = forms.text(forms.filled(view), "typed_reason")
+    if not reason:
+        raise forms.BadForm("reason", "this needs a reason")
+    run = await Press(desk, origin, callback, meta).run()
+    await desk.take(origin, _of_form(callback, run, reason, view, meta))
+    return None
+
+
+def _of_form(callback: str, run: Run, reason: str, view: Json, meta: dict[str, Any]) -> tuple[Command, str]:
+    if callback == form.GLASS:
+        typed = forms.text(forms.filled(view), "typed_version")
+        if typed != (run.to_version or ""):
+            raise forms.BadForm("version", f"type {run.to_version} to run this plan")
+        command = RunAnyway(run=run.id, digest=str(meta.get("digest") or ""), version=typed, reason=reason)
+        return command, f"{run.name}: running without approval"
+    if callback not in (form.ACCEPT, form.ENABLE_ANYWAY):
+        raise Usage("this form is from another version of Rollbot; open it again")
+    enable = callback == form.ENABLE_ANYWAY
+    return Accept(run=run.id, reason=reason, enable=enable), f"{run.name}: accepted"

@@ -1,0 +1,67 @@
+"""From a row that should stand in the chat to what it says now: always the run's present state, so a repeat is harmless."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bot.core.run import Run, Status
+from bot.slack.desk import Desk
+from bot.slack.views.card import card
+from bot.slack.views.live import live
+from bot.slack.views.outcome import broken_glass, outcome, reminder, still_left
+from bot.slack.views.words import Scene, Shown, said, section
+from bot.store.messages import Message
+
+GONE = None
+"""Nothing is to be said any more."""
+
+OF_RUN: dict[str, Callable[[Scene], Shown]] = {
+    "card": card,
+    "dm": card,
+    "live": live,
+    "outcome": outcome,
+    "reminder": reminder,
+    "left": still_left,
+    "glass": broken_glass,
+}
+
+
+class Scenes:
+    """The scenes of one pass: each run is read once, however many messages show it."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._found: dict[int, Scene | None] = {}
+
+    async def of(self, run: int) -> Scene | None:
+        if run not in self._found:
+            found = await self._desk.run(run)
+            self._found[run] = await self._desk.scene(found) if found else None
+        return self._found[run]
+
+
+def render(message: Message, scene: Scene | None) -> Shown | None:
+    """What the message says; GONE where it has nothing to say now."""
+    if message.purpose == "checkpoint":
+        return checkpoint(str(message.body.get("note", "")))
+    view = OF_RUN.get(message.purpose)
+    if view is None or scene is None or not _still(message.purpose, scene):
+        return GONE
+    return view(scene)
+
+
+def _still(purpose: str, scene: Scene) -> bool:
+    if purpose == "reminder":
+        return waits(scene.run)
+    return purpose != "left" or bool(scene.left)
+
+
+def waits(run: Run) -> bool:
+    """For somebody to say yes or no."""
+    return run.status == Status.waiting and run.waiting_for == "approval"
+
+
+def checkpoint(note: str) -> Shown:
+    """A signed checkpoint of the audit log, kept where the database can't reach it."""
+    lines = [said(line, 300) for line in note.splitlines() if line.strip()][:12]
+    return Shown("Checkpoint of the audit log", [section("```" + "\n".join(lines).replace("```", "'''") + "```")])

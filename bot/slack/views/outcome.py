@@ -1,0 +1,58 @@
+"""What came of a run, said once in the channel from its thread; and what was left behind, said until it is empty."""
+
+from __future__ import annotations
+
+from bot.core.run import Run, verdict
+from bot.core.text import listed
+from bot.slack.views import buttons
+from bot.slack.views.card import approved, asked, first_line, glass, left, read_back, times
+from bot.slack.views.words import Scene, Shown, actions, context, said, sections, subject, who
+
+
+def outcome(scene: Scene) -> Shown:
+    """Times, accuracy, what failed, what is left behind, and the buttons for it."""
+    run = scene.run
+    lines = [f"{run.name}: {first_line(scene)}", times(run), read_back(run), *_examples(run), *_not_done(run)]
+    lines += [f"Accepted by {who(scene.names, run.decided_by)}: {run.accepted}"] if run.accepted else []
+    lines += [run.why[0].upper() + run.why[1:]] if run.why and run.status not in ("succeeded", "degraded") else []
+    lines += [left(scene), glass(scene)]
+    shown = [said(line) for line in lines if line]
+    asked_and_approved = " · ".join(part for part in (asked(scene), approved(scene)) if part)
+    blocks = sections([f"*{shown[0]}*", *shown[1:]])
+    return Shown(shown[0], [*blocks, context(said(asked_and_approved, 500)), *actions(buttons.afterwards(scene))])
+
+
+def _examples(run: Run) -> list[str]:
+    """Cells that are not as they should be, to begin looking from."""
+    _, accuracy = verdict(run)
+    wrong = accuracy is not None and accuracy.matched < accuracy.expected
+    return [f"For example: {listed(accuracy.examples[:3])}"] if accuracy and wrong and accuracy.examples else []
+
+
+def _not_done(run: Run) -> list[str]:
+    failed = [f"{s.verb} {s.component}: {s.error}" for s in run.steps if s.status == "failed"]
+    skipped = [f"{s.verb} {s.component} ({s.note})" for s in run.steps if s.status == "skipped"]
+    said_so = [f"Failed: {'; '.join(failed)}"] if failed else []
+    return said_so + ([f"Skipped: {'; '.join(skipped)}"] if skipped else [])
+
+
+def reminder(scene: Scene) -> Shown:
+    """Nobody has decided yet."""
+    run = scene.run
+    text = said(f"Still waiting: {first_line(scene)}")
+    sure = [buttons.run_anyway(scene)] if run.requirement and run.requirement.alternatives else []
+    return Shown(text, [*sections([f"*{text}*", "Press Approve or Reject on the card."]), *actions(sure)])
+
+
+def still_left(scene: Scene) -> Shown:
+    """What a run has left off or paused, hours later."""
+    first = said(f"{scene.run.name} {subject(scene.run)}: still left behind")
+    lines = [said(f"- {item.get('say', '')}") for item in scene.left]
+    return Shown(first, [*sections([f"*{first}*", *lines]), *actions(buttons.unfinished(scene))])
+
+
+def broken_glass(scene: Scene) -> Shown:
+    """To every approver who was not asked."""
+    first = said(f"{scene.run.name} {first_line(scene)}")
+    lines = [said(glass(scene)), "A review of this run is due within 24 h."]
+    return Shown(first, sections([f"*{first}*", *lines]))
