@@ -17,6 +17,7 @@ from bot.outside.books import TeamBooks
 from bot.outside.child import Children
 from bot.outside.registry import Registry, TargetPort
 from bot.settings import Settings
+from bot.settings import load as load_settings
 from bot.slack.app import SlackApp, SlackConfig
 from bot.store.write import Store, open_store
 
@@ -92,7 +93,7 @@ def build(settings: Settings) -> Parts:
     children = Children(settings.artifacts, int(settings.child_memory_gib * 1024**3), log=settings.child_log)
     registry = Registry()
     books = TeamBooks(settings.playbooks, registry)
-    targets = TargetPort(registry, children, books.connections, clock)
+    targets = TargetPort(registry, children, books.connections, clock, books.connection_faults)
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     people: People = NoPeople()
     world = World(store=store, targets=targets, people=people, books=books, clock=clock, owner=owner)
@@ -110,3 +111,6 @@ def slack_config(settings: Settings) -> SlackConfig:
         api_url=settings.slack_api_url,
         workspaces=settings.allowed_workspaces,
     )
+
+
+__all__ = ["NoPeople", "Parts", "Settings", "SystemClock", "audit_key", "build", "load_settings", "slack_config"]

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.services import FakeClock, Postgres, Redis, absent, postgres_binaries, redis_binary
+
+# A busy machine is no failing test. Under CI Hypothesis has a profile of its own, which is also repeatable.
+settings.register_profile("here", deadline=None)
+if os.environ.get("CI") != "true":
+    settings.load_profile("here")
 
 
 @pytest.fixture(scope="session")

@@ -18,10 +18,9 @@ from bot.cli.session import own, prepare
 from bot.core.errors import RollbotError
 from bot.flows import clockwork
 from bot.outside.identity import same_disk
-from bot.settings import Settings, load
 from bot.store import migrate as migrations
 from bot.web.server import build_app
-from bot.wiring import Parts, build
+from bot.wiring import Parts, Settings, build, load_settings
 from bot.worker import Tick, Worker
 
 log = logging.getLogger("rollbot")
@@ -42,7 +41,7 @@ async def serve(
     """Serve Slack, hooks and the CI answer, and run rollbacks."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
-    settings = load()
+    settings = load_settings()
     if settings.database_file is not None and role != Role.all:
         raise RollbotError("separate web and worker roles need PostgreSQL: set ROLLBOT_DATABASE_URL=postgresql://...")
     prepare(settings)
@@ -127,7 +126,7 @@ async def page(url: str, body: dict[str, object]) -> None:
 def migrate() -> None:
     """Bring the database to this version's schema. Safe to run again."""
     try:
-        settings = load()
+        settings = load_settings()
         if settings.database_file is not None:
             settings.database_file.parent.mkdir(parents=True, exist_ok=True)
         before, after = migrations.migrate(settings.database_url)

@@ -14,10 +14,9 @@ from typing import IO
 
 from bot.core.commands import Actor, Command
 from bot.core.errors import Refused, RollbotError
-from bot.settings import Settings, load
 from bot.store import inbox, keys, migrate
 from bot.store.inbox import Taken
-from bot.wiring import Parts, build
+from bot.wiring import Parts, Settings, build, load_settings
 from bot.worker import Worker
 
 PATIENCE_S = 900.0
@@ -93,7 +92,7 @@ def _error(result: dict[str, object]) -> RollbotError:
 @contextlib.asynccontextmanager
 async def session(*, working: bool = False, **overrides: object) -> AsyncIterator[Session]:
     """``working``: this process does the worker's part if no other does."""
-    settings = load(**overrides)
+    settings = load_settings(**overrides)
     prepare(settings)
     lock = own(settings) if working else None
     parts = build(settings)

@@ -163,6 +163,8 @@ async def _begin(world: World, lease: Lease, run: Run) -> bool:
     old = await world.store.read(lambda c: runs.load_plan(c, run.id, run.plan_no))
     if old is None:
         raise KeyError(run.plan_no)
+    if not old.body.live and not old.seen.not_checked:
+        return await _start(world, lease, run)  # only hold, disable and the like: nothing that an approval is bound to
     try:
         new = await make_plan(world, run, no=run.plan_no, diffs=False)
     except RollbotError as e:

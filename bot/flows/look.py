@@ -33,12 +33,20 @@ def context(feature: str, from_release: str | None, to_release: str | None, capt
 
 
 async def look(
-    world: World, feature: Feature, captures: Mapping[str, Capture], about: dict[str, Json], *, diffs: bool = True
+    world: World,
+    feature: Feature,
+    captures: Mapping[str, Capture],
+    about: dict[str, Json],
+    *,
+    diffs: bool = True,
+    only: frozenset[str] | None = None,
 ) -> Looked:
-    """Inspects every component, checks each capture's readiness and compares it with what is live. Writes nothing."""
+    """Inspects every component (or ``only`` these), checks each capture's readiness and compares it with what is
+    live. Writes nothing."""
     found = Looked()
     errand = Errand(timeout=world.plan_s, context=about)
-    await asyncio.gather(*(_one(world, part, captures.get(part.name), errand, found, diffs) for part in feature.parts()))
+    parts = [p for p in feature.parts() if only is None or p.name in only]
+    await asyncio.gather(*(_one(world, part, captures.get(part.name), errand, found, diffs) for part in parts))
     return found
 
 

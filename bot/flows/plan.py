@@ -51,10 +51,13 @@ async def make_plan(world: World, run: Run, *, no: int, diffs: bool = True) -> P
         raise Fault("; ".join(bound.faults + left_out))
     resources = {p.name: world.targets.resource(p) for p in feature.parts()}
     about = context(feature.feature, aim.from_version, aim.to_version, aim.captures)
-    found = await look(world, feature, aim.captures, about, diffs=diffs)
+    stops = only_stops(bound.acts)
+    # Stopping the harm looks at nothing but what it switches: a slow feature store must not hold it up.
+    touched = frozenset(a.component for a in bound.acts) if stops else None
+    found = await look(world, feature, aim.captures, about, diffs=diffs, only=touched)
     shared = await world.store.read(lambda c: releases.sharing(c, feature.feature, resources))
     steps = plans.plan_steps(bound.acts, resources, aim.captures)
-    need = _need(world, run, feature, aim, found, only_stops(bound.acts))
+    need = _need(world, run, feature, aim, found, stops)
     body = PlanBody(
         feature=feature.feature,
         environment=feature.environment,

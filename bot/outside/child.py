@@ -40,16 +40,17 @@ _REST: Final = 10.0
 
 @dataclass(frozen=True)
 class Request:
-    """One method of one target. ``target`` is ``module:Class``; ``args`` are the method's arguments behind ``call``."""
+    """One method of one target. ``target`` is ``module:Class``; ``args`` are the method's arguments behind ``call``.
+    Connections hold secrets, so they are not in its repr."""
 
     type: str
     target: str
     params: Json
     method: str
-    connection: Connection
+    connection: Connection = field(repr=False)
     now: datetime
     args: list[Json] = field(default_factory=list)
-    connections: dict[str, Connection] = field(default_factory=dict)
+    connections: dict[str, Connection] = field(default_factory=dict, repr=False)
     key: str = ""
     fence: int = 0
     context: Json = field(default_factory=dict)
@@ -204,7 +205,7 @@ class _Conversation:
         reader, writer = await asyncio.open_unix_connection(sock=fork.sock, limit=LONGEST)
         try:
             writer.write(line)
-            async for message in self._lines(reader):
+            while (message := await self._next(reader)) is not None:
                 answer = await self._react(message)
                 if answer is not None:
                     writer.write(encode(answer))
@@ -216,17 +217,15 @@ class _Conversation:
                 await writer.wait_closed()
         raise self._death(await fork.ended, timeout)
 
-    async def _lines(self, reader: asyncio.StreamReader) -> AsyncIterator[Json]:
-        while True:
-            try:
-                line = await reader.readline()
-            except ValueError as e:
-                raise TargetError(f"{self.what} answered more than {LONGEST // 1024**2} MiB at once") from e
-            except ConnectionError:
-                return
-            if not line.endswith(b"\n"):
-                return
-            yield json.loads(line)
+    async def _next(self, reader: asyncio.StreamReader) -> Json | None:
+        """The child's next line; None once it is gone."""
+        try:
+            line = await reader.readline()
+        except ValueError as e:
+            raise TargetError(f"{self.what} answered more than {LONGEST // 1024**2} MiB at once") from e
+        except ConnectionError:
+            return None
+        return json.loads(line) if line.endswith(b"\n") else None
 
     async def _react(self, message: Json) -> Json | None:
         """The answer to a question; None for what needs none."""

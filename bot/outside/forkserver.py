@@ -36,10 +36,14 @@ _ME: Final = "bot.outside.forkserver"
 
 def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when ``parent`` is gone. Where there is no prctl the sockets' EOF does it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _at_death_of_parent(signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _at_death_of_parent(number: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 @dataclass
@@ -160,7 +164,8 @@ class ForkServer:
                 self.say({"ended": child.id, "code": code, "why": child.why, "peak": child.peak})
 
     def watch(self) -> None:
-        """Kill what is over its memory or its time."""
+        """Kill what is over its memory or its time. Resident memory, because a limit on addresses (RLIMIT_AS) also
+        counts what threads and allocators only reserve: measured 2.7 GB for a Feast call that uses 0.43 GB."""
         now = time.monotonic()
         for child in self.children.values():
             child.peak = max(child.peak, child.rss())
@@ -234,6 +239,8 @@ def main() -> None:
     faulthandler.enable()
     preload(settings["preload"], settings, control.fileno())
     server = ForkServer(control, settings)
+    # From here on the end of the socket tells: killed with the bot, nobody would kill what the children started.
+    _at_death_of_parent(0)
     server.say({"ready": True})
     server.run()
     for child in server.children.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import heapq
 import os
 import re
 import time
@@ -66,7 +67,7 @@ class PlaybookFiles:
 
     def connection_faults(self) -> dict[str, Fault]:
         """What is wrong with the other entries of ``targets.yaml``, by name."""
-        return self._connections()[1]
+        return {name: copy.copy(fault) for name, fault in self._connections()[1].items()}
 
     def strays(self) -> list[Fault]:
         """Files in the folders that nobody reads because of their names."""
@@ -96,7 +97,7 @@ class PlaybookFiles:
     def _named(self, folder: str, key: str, name: str) -> Document:
         path = self.root / folder / f"{name}.yaml"
         if not _NAME.fullmatch(name) or not path.is_file():
-            raise Unknown(f"there is no {key} {name!r}.", near=near(name, self._names(folder)))
+            raise Unknown(f"there is no {key} {name!r}.", near=_near(name, self._names(folder)))
         document = self._mapping(self._read(path))
         if key in document.data and document.data[key] != name:
             message = f"the {key} here is {document.data[key]!r}, but the file is named {name}.yaml; name both alike"
@@ -145,6 +146,18 @@ class PlaybookFiles:
         if self._resolved is None or self._resolved[0] is not document:
             self._resolved = document, *connections(document, self._environ)
         return self._resolved[1], self._resolved[2]
+
+
+def _near(word: str, names: list[str]) -> list[str]:
+    """Comparing closely with 10,000 names takes a second; so only with those that share most pairs of letters."""
+    pairs = _pairs(word)
+    return near(
+        word, heapq.nlargest(50, names, key=lambda name: len(pairs & _pairs(name)) - abs(len(name) - len(word)))
+    )
+
+
+def _pairs(word: str) -> set[str]:
+    return {word[n : n + 2].lower() for n in range(len(word))}
 
 
 def _stamp(status: os.stat_result) -> Stamp:

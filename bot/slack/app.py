@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,11 +20,13 @@ from slack_sdk.socket_mode.response import SocketModeResponse
 from bot.core.errors import RollbotError
 from bot.flows.world import World
 from bot.slack import handlers
-from bot.slack.client import TROUBLE, SlackClient, error_of
+from bot.slack.checkup import faults
+from bot.slack.client import TROUBLE, SlackClient
 from bot.slack.desk import Desk
 from bot.slack.origin import Payload, allowed
 from bot.slack.people import SlackPeople
 from bot.slack.publish import Publisher
+from bot.slack.refusals import error_of
 from bot.store.write import StoreDown
 
 log = logging.getLogger(__name__)
@@ -86,30 +89,39 @@ class SlackApp:
         handlers.register(bolt, self.desk)
         return bolt
 
-    async def start(self) -> None:
-        """Opens the session and connects. Returns within seconds also if Slack is down; it goes on trying."""
+    async def start(self, *, listen: bool = True) -> None:
+        """Opens the session and connects. Returns within seconds also if Slack is down; it goes on trying. Without
+        ``listen`` nothing is taken in (for a process that is only the worker)."""
         await self.client.open()
-        self._starting = asyncio.create_task(self._reach())
+        self._starting = asyncio.create_task(self._reach(listen=listen))
         await asyncio.wait([self._starting], timeout=FIRST_S)
 
-    async def _reach(self) -> None:
+    async def _reach(self, *, listen: bool) -> None:
         """Learns where the bot is installed, then connects the sockets."""
-        while not await self._introduced():
+        while not await self._introduced():  # noqa: ASYNC110  there is no event in Slack's answering again
             await asyncio.sleep(AGAIN_S)
-        if self.config.app_token:
+        if self.config.app_token and listen:
             self._sockets = [self._socket(self.config.app_token) for _ in range(self.config.sockets)]
-            await asyncio.gather(*(socket.connect() for socket in self._sockets))
+            await asyncio.gather(*(s.connect() for s in self._sockets))  # type: ignore[no-untyped-call]
 
     async def _introduced(self) -> bool:
         try:
             found = await self.client.auth_test()
         except TROUBLE as e:
-            log.error("Slack does not answer auth.test: %s; trying again", error_of(e))
+            log.warning("Slack does not answer auth.test: %s; trying again", error_of(e))
             return False
-        team = str(found.get("team_id") or "")
-        self.people.home = str(found.get("enterprise_id") or team)
-        self.workspaces = self.config.workspaces or frozenset({team})
+        self.workspaces = self.config.workspaces or frozenset({str(found.get("team_id") or "")})
         return True
+
+    async def check(self) -> list[str]:
+        """What is wrong with token, scopes, channels and groups, one line each. Needs no ``start``."""
+        fresh = self.client.session is None
+        await self.client.open()
+        try:
+            return await faults(self.world, self.client, self.people, self.config.workspaces)
+        finally:
+            if fresh:
+                await self.client.close()
 
     def _socket(self, app_token: str) -> SocketModeClient:
         logger = logging.getLogger("bot.slack.sockets")
@@ -131,13 +143,13 @@ class SlackApp:
             self._starting.cancel()
             await asyncio.wait([self._starting])
         for socket in self._sockets:
-            await socket.close()
+            await socket.close()  # type: ignore[no-untyped-call]
         await self.desk.stop()
         await self.client.close()
 
     async def handle(self, payload: Payload, retry: str = "") -> Answer:
         """One verified request from an allowed workspace. 503 if nothing could be stored."""
-        headers = {"x-slack-retry-num": retry} if retry else None
+        headers: dict[str, str | Sequence[str]] | None = {"x-slack-retry-num": retry} if retry else None
         # Bolt gets the very object that was checked, not the bytes: two parsers might read two different things.
         request = AsyncBoltRequest(mode="socket_mode", body=payload, headers=headers)
         response = await self._bolt.async_dispatch(request)

@@ -54,6 +54,7 @@ class SlackClient(AsyncWebClient):
     async def close(self) -> None:
         if self.session is not None:
             await self.session.close()
+            self.session = None
 
     async def api_call(self, api_method: str, **how: Any) -> AsyncSlackResponse:
         """Raises Unsendable, and what is in TROUBLE."""
@@ -65,21 +66,3 @@ class SlackClient(AsyncWebClient):
 def _parsed(name: str, value: Any) -> Any:
     """The library turns some arguments into JSON text before this point."""
     return json.loads(value) if name in NESTED and isinstance(value, str) else value
-
-
-def error_of(e: BaseException) -> str:
-    """Slack's word for it (``not_in_channel``), or what happened on the way."""
-    data = getattr(e.response, "data", None) if isinstance(e, SlackApiError) else None
-    if isinstance(data, dict):
-        return str(data.get("error", "no answer that can be read"))
-    return f"{type(e).__name__}: {e}"[:200]
-
-
-def retry_after(e: BaseException) -> float | None:
-    """Seconds to wait if Slack says that it was too much; None if that was not it."""
-    if not isinstance(e, SlackApiError) or getattr(e.response, "status_code", 0) != 429:
-        return None
-    try:
-        return max(1.0, float(e.response.headers.get("Retry-After", "1")))
-    except (TypeError, ValueError):
-        return 1.0

@@ -10,9 +10,10 @@ from typing import Any
 from bot.core.commands import Command
 from bot.core.run import Run
 from bot.flows.world import World
-from bot.slack.client import TROUBLE, SlackClient, Unsendable, error_of
+from bot.slack.client import TROUBLE, SlackClient, Unsendable
 from bot.slack.origin import Origin
 from bot.slack.people import SlackPeople
+from bot.slack.refusals import error_of
 from bot.slack.reply import Private
 from bot.slack.views.form import notice
 from bot.slack.views.words import Json, Scene, Shown, said

@@ -12,8 +12,8 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 
 from bot.core.errors import RollbotError
 from bot.slack import presses
-from bot.slack.commands import forms, parse, reading, registry
 from bot.slack.client import Unsendable, checked
+from bot.slack.commands import forms, parse, reading, registry
 from bot.slack.desk import Desk
 from bot.slack.origin import Origin, Payload, origin, remembered
 from bot.slack.reply import Reply
@@ -134,7 +134,7 @@ def sendable(reply: Reply) -> Json:
     try:
         checked("chat.postEphemeral", body)
     except Unsendable as e:
-        log.error("an answer was cut to its first line: %s", e)
+        log.warning("an answer was cut to its first line: %s", e)
         del body["blocks"]
     return body
 

@@ -1,4 +1,4 @@
-"""Who sends, from where, and by which key the same request is recognised again: read from a payload of either transport."""
+"""Who sends, from where, and by which key the same request is known again: read from a payload of either transport."""
 
 from __future__ import annotations
 

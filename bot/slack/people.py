@@ -1,4 +1,4 @@
-"""Groups and names, asked from Slack: a group is a user group, and membership is at most a minute old, or says that it is."""
+"""Groups and names, asked from Slack. Membership of a user group is at most a minute old, or says that it is older."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 from bot.core.errors import RollbotError
 from bot.core.ports import Clock, Membership
-from bot.slack.client import TROUBLE, SlackClient, error_of
+from bot.slack.client import TROUBLE, SlackClient
+from bot.slack.refusals import error_of
 from bot.store import memberships
 from bot.store.write import Store
 
@@ -43,7 +44,7 @@ class SlackPeople:
         self._names: dict[str, tuple[datetime, str]] = {}
         self._kept: dict[str, datetime] = {}
         self.home = ""
-        """Set when Slack has said where the bot is installed."""
+        """Where the bot is installed; known once Slack has answered a first time."""
 
     async def group(self, handle: str) -> Membership | None:
         """Members of a user group. An unknown handle has none. Where Slack can't answer, those last seen within
@@ -68,15 +69,15 @@ class SlackPeople:
     async def _ask(self) -> dict[str, frozenset[str]] | None:
         try:
             async with asyncio.timeout(PATIENCE_S):
+                if not self.home:
+                    found = await self._client.auth_test()
+                    self.home = str(found.get("enterprise_id") or found.get("team_id") or "")
                 answer = await self._client.usergroups_list(include_users=True)
-                groups: list[dict[str, Any]] = answer.get("usergroups") or []
-                return {str(g["handle"]): frozenset(self._person(u, g) for u in g.get("users") or []) for g in groups}
         except TROUBLE as e:
             log.warning("Slack did not say who is in which group: %s", error_of(e))
             return None
-
-    def _person(self, user: str, group: dict[str, Any]) -> str:
-        return f"{self.home or group.get('team_id')}/{user}"
+        groups: list[dict[str, Any]] = answer.get("usergroups") or []
+        return {str(g["handle"]): frozenset(f"{self.home}/{u}" for u in g.get("users") or []) for g in groups}
 
     async def _remember(self, handle: str, found: Membership) -> None:
         """For the day when Slack doesn't answer. A failing database is no reason to say no."""

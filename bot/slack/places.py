@@ -1,4 +1,4 @@
-"""Where a message can go: channel names as ids, and the feature's own channel for what can't be shown where it was asked."""
+"""Where a message can go: channel names as ids, and the feature's own channel for what can't be shown elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 from bot.core.errors import RollbotError
 from bot.flows.world import World
-from bot.slack.client import TROUBLE, SlackClient, error_of
+from bot.slack.client import TROUBLE, SlackClient
+from bot.slack.refusals import error_of
 
 log = logging.getLogger(__name__)
 _ID = re.compile(r"[CDGUW][A-Z0-9]{2,}")

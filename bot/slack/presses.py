@@ -1,4 +1,4 @@
-"""From a pressed button to a command in the inbox. Who may is judged by the worker; here only what was pressed is read."""
+"""From a pressed button to a command in the inbox. Who may is judged by the worker; here is only read what it was."""
 
 from __future__ import annotations
 

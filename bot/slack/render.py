@@ -1,4 +1,4 @@
-"""From a row that should stand in the chat to what it says now: always the run's present state, so a repeat is harmless."""
+"""From a row that should stand in the chat to what it says now: the run's present state, so a repeat is harmless."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from bot.core.run import Run, Status
 from bot.slack.desk import Desk
+from bot.slack.lint import escape
 from bot.slack.views.card import card
 from bot.slack.views.live import live
 from bot.slack.views.outcome import broken_glass, outcome, reminder, still_left
-from bot.slack.views.words import Scene, Shown, said, section
+from bot.slack.views.words import Scene, Shown, section
 from bot.store.messages import Message
 
 GONE = None
@@ -62,6 +63,6 @@ def waits(run: Run) -> bool:
 
 
 def checkpoint(note: str) -> Shown:
-    """A signed checkpoint of the audit log, kept where the database can't reach it."""
-    lines = [said(line, 300) for line in note.splitlines() if line.strip()][:12]
-    return Shown("Checkpoint of the audit log", [section("```" + "\n".join(lines).replace("```", "'''") + "```")])
+    """A signed checkpoint of the audit log, to the letter: whoever copies it from here can verify it."""
+    body = escape(note.strip("\n").replace("```", ""))[:2900]
+    return Shown("Checkpoint of the audit log", [section(f"```\n{body}\n```")])

@@ -6,13 +6,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from bot.slack.client import TROUBLE, SlackClient, checked, error_of
+from bot.slack.client import TROUBLE, SlackClient, checked
 from bot.slack.origin import answerable
+from bot.slack.refusals import NOT_HERE, error_of
 from bot.slack.views.words import Json, Shown, said
 
 log = logging.getLogger(__name__)
 MOST = 2900
-NOT_HERE = frozenset({"channel_not_found", "not_in_channel", "user_not_in_channel", "is_archived", "no_permission"})
 
 
 @dataclass(frozen=True)
@@ -71,4 +71,3 @@ class Private:
                 raise
             return False
         return True
-

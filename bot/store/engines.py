@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from bot.core.errors import MissingExtra
 
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON")
 """synchronous=FULL: with NORMAL in WAL mode the last commits may be lost at power loss (SQLite's documentation)."""
+IDLE_S = 5
+"""Seconds after which PostgreSQL ends a transaction that does nothing. Ours are never idle, so its process is frozen,
+and the rows it has locked (the head of the log) would stop everybody else."""
 
 
-def sqlite_engine(url: str, *, begin: str) -> sa.Engine:
+def sqlite_engine(url: str, *, begin: str, read_only: bool = False) -> sa.Engine:
     """Emits BEGIN itself: the driver's own deferred BEGIN loses updates silently (350 of 400, measured)."""
     engine = sa.create_engine(url.replace("sqlite://", "sqlite+pysqlite://", 1) if url.startswith("sqlite://") else url)
 
@@ -20,7 +27,7 @@ def sqlite_engine(url: str, *, begin: str) -> sa.Engine:
     def _connect(dbapi: Any, _record: Any) -> None:
         dbapi.isolation_level = None
         dbapi.create_function("rollbot_clock", 0, time.monotonic)
-        for pragma in PRAGMAS:
+        for pragma in (*PRAGMAS, "query_only=ON") if read_only else PRAGMAS:
             dbapi.execute("PRAGMA " + pragma)
 
     @event.listens_for(engine, "begin")
@@ -30,9 +37,20 @@ def sqlite_engine(url: str, *, begin: str) -> sa.Engine:
     return engine
 
 
-def async_url(url: str) -> str:
-    """``postgresql://`` with the asyncpg driver."""
-    return "postgresql+asyncpg://" + url.split("://", 1)[1]
+def asyncpg_engine(url: str, *, size: int, pre_ping: bool) -> AsyncEngine:
+    """The driver reads the URL itself, so everything that psql understands works (``sslmode`` and its like).
+    Raises MissingExtra."""
+    try:
+        asyncpg = importlib.import_module("asyncpg")
+    except ImportError:
+        raise MissingExtra("postgres", "asyncpg") from None
+
+    async def connect() -> Any:
+        conn = await asyncpg.connect("postgresql://" + url.split("://", 1)[1], timeout=5, command_timeout=10)
+        await conn.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_S}s'")
+        return conn
+
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_size=size, pool_pre_ping=pre_ping)
 
 
 def sync_url(url: str) -> str:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from bot.core.audit import storable
 from bot.core.commands import Actor, Command, Request, parse
 from bot.core.run import Run
-from bot.core.target import canonical, digest_of
+from bot.core.target import Json, Value, canonical, digest_of
 from bot.store import tables as t
 from bot.store.codec import iso
 from bot.store.engines import upsert
+from bot.store.jobs import StoreDown
+
+V = TypeVar("V", bound=Value)
 
 
 @dataclass(frozen=True)
@@ -41,15 +46,15 @@ def take(conn: sa.Connection, request_key: str, actor: Actor, command: Command, 
     """Stores one command under its request key, and for a request its run in ``planning``.
 
     ``answer`` may contain ``{run}``. The same key again gets the first answer again. A request for what an open
-    run already does gets that run."""
-    old = conn.execute(sa.select(t.inbox).where(t.inbox.c.request_key == request_key)).first()
-    if old:
-        return Taken(old.answer, old.run, fresh=False, id=old.id)
-    run = getattr(command, "run", None)
+    run already does gets that run. Characters that no database holds (NUL, lone surrogates) become U+FFFD."""
+    request_key, actor, command = storable(request_key), _storable(actor), _storable(command)
+    if old := _first_answer(conn, request_key):
+        return old
+    run, new = getattr(command, "run", None), False
     if isinstance(command, Request):
         run, new = _run_for(conn, command, actor, now)
         answer = answer if new else "{run} is already doing exactly this"
-    said = answer.replace("{run}", f"R-{run}")
+    said = storable(answer.replace("{run}", f"R-{run}"))
     values = {
         "request_key": request_key,
         "actor": actor.model_dump_json(),
@@ -60,10 +65,37 @@ def take(conn: sa.Connection, request_key: str, actor: Actor, command: Command, 
     }
     insert = upsert(conn, t.inbox).values(**values).on_conflict_do_nothing(index_elements=["request_key"])
     row = conn.execute(insert.returning(t.inbox.c.id)).first()
-    if row is None:  # another process took the same key between our look and our insert
-        old = conn.execute(sa.select(t.inbox).where(t.inbox.c.request_key == request_key)).one()
-        return Taken(old.answer, old.run, fresh=False, id=old.id)
-    return Taken(said, run, fresh=True, id=row.id)
+    if row is not None:
+        return Taken(said, run, fresh=True, id=row.id)
+    if new:  # another process took the same key between our look and our insert, and its run has ended already
+        conn.execute(sa.delete(t.runs).where(t.runs.c.id == run))
+    first = _first_answer(conn, request_key)
+    if first is None:
+        raise StoreDown("the inbox changed while this was stored: nothing was stored")
+    return first
+
+
+def _first_answer(conn: sa.Connection, request_key: str) -> Taken | None:
+    row = conn.execute(sa.select(t.inbox).where(t.inbox.c.request_key == request_key)).first()
+    return Taken(row.answer, row.run, fresh=False, id=row.id) if row else None
+
+
+def _storable(value: V) -> V:
+    """Unchanged, but for what JSON can carry and a database can't hold."""
+    try:
+        if "\\u0000" not in value.model_dump_json():
+            return value
+    except ValueError:  # a lone surrogate
+        pass
+    return type(value).model_validate(_cleaned(value.model_dump()))
+
+
+def _cleaned(value: Json) -> Json:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {_cleaned(k): _cleaned(v) for k, v in value.items()}
+    return [_cleaned(v) for v in value] if isinstance(value, list) else value
 
 
 def _run_for(conn: sa.Connection, command: Request, actor: Actor, now: datetime) -> tuple[int, bool]:
@@ -80,12 +112,16 @@ def _run_for(conn: sa.Connection, command: Request, actor: Actor, now: datetime)
     }
     insert = upsert(conn, t.runs).values(**values)
     insert = insert.on_conflict_do_nothing(index_elements=["same_as"], index_where=t.runs.c.ended_at.is_(None))
-    row = conn.execute(insert.returning(t.runs.c.id)).first()
-    if row is None:
-        open_one = sa.select(t.runs.c.id).where(t.runs.c.same_as == same_as, t.runs.c.ended_at.is_(None))
-        return int(conn.execute(open_one).scalar_one()), False
-    conn.execute(sa.update(t.runs).where(t.runs.c.id == row.id).values(body=_new_run(row.id, command, actor, now)))
-    return int(row.id), True
+    open_one = sa.select(t.runs.c.id).where(t.runs.c.same_as == same_as, t.runs.c.ended_at.is_(None))
+    while True:
+        row = conn.execute(insert.returning(t.runs.c.id)).first()
+        if row is not None:
+            body = _new_run(row.id, command, actor, now)
+            conn.execute(sa.update(t.runs).where(t.runs.c.id == row.id).values(body=body))
+            return int(row.id), True
+        found = conn.execute(open_one).scalar()
+        if found is not None:  # else it ended between our insert and our look
+            return int(found), False
 
 
 def _new_run(run: int, command: Request, actor: Actor, now: datetime) -> str:
@@ -108,16 +144,26 @@ def _new_run(run: int, command: Request, actor: Actor, now: datetime) -> str:
 
 
 def waiting(conn: sa.Connection, limit: int = 50) -> list[Item]:
-    """The rows to apply, oldest first."""
-    rows = conn.execute(sa.select(t.inbox).where(t.inbox.c.applied_at.is_(None)).order_by(t.inbox.c.id).limit(limit))
-    return [Item(r.id, Actor.model_validate_json(r.actor), _read(r.command), r.run, r.command) for r in rows]
+    """The rows to apply, oldest first: up to ``limit`` about runs, then as many others. Captures and moments take
+    long and come in thousands; a press must not stand in line behind them."""
+    unapplied = sa.select(t.inbox).where(t.inbox.c.applied_at.is_(None)).order_by(t.inbox.c.id).limit(limit)
+    about_runs = conn.execute(unapplied.where(t.inbox.c.run.is_not(None))).all()
+    others = conn.execute(unapplied.where(t.inbox.c.run.is_(None))).all()
+    return [_item(r) for r in (*about_runs, *others)]
 
 
-def _read(text: str) -> Command | None:
+def _item(r: sa.Row[Any]) -> Item:
     try:
-        return parse.validate_json(text)
+        return Item(r.id, Actor.model_validate_json(r.actor), parse.validate_json(r.command), r.run, r.command)
+    except ValueError:  # from another build, and no reason to keep the rows behind it waiting
+        return Item(r.id, _sender(r.actor), None, r.run, r.command)
+
+
+def _sender(text: str) -> Actor:
+    try:
+        return Actor.model_validate_json(text)
     except ValueError:
-        return None
+        return Actor()
 
 
 def claim(conn: sa.Connection, item: int) -> bool:

@@ -33,6 +33,12 @@ class Message:
     sent_digest: str | None
     wanted: int
     failures: int
+    sent: int = 0
+
+    @property
+    def settled(self) -> bool:
+        """It stands as it should, or was given up."""
+        return self.sent >= self.wanted
 
 
 def want(
@@ -109,6 +115,7 @@ def _message(r: sa.Row[tuple[object, ...]]) -> Message:
         sent_digest=m["sent_digest"],
         wanted=int(m["wanted"]),
         failures=int(m["failures"]),
+        sent=int(m["sent"]),
     )
 
 
@@ -141,3 +148,25 @@ def troubled(conn: sa.Connection, limit: int = 20) -> list[tuple[str, str]]:
     """Messages that could not be sent, with the last error."""
     rows = conn.execute(sa.select(t.messages.c.key, t.messages.c.trouble).where(t.messages.c.trouble.is_not(None)).limit(limit))
     return [(r.key, r.trouble) for r in rows]
+
+
+def of_run(conn: sa.Connection, run: int, purpose: str) -> list[Message]:
+    """A run's messages of one purpose."""
+    query = sa.select(t.messages).where(t.messages.c.run == run, t.messages.c.purpose == purpose)
+    return [_message(r) for r in conn.execute(query.order_by(t.messages.c.key))]
+
+
+def again(conn: sa.Connection, run: int, purposes: tuple[str, ...]) -> None:
+    """What a run's messages say may have changed although the run has not."""
+    mine = sa.and_(t.messages.c.run == run, t.messages.c.purpose.in_(purposes))
+    conn.execute(sa.update(t.messages).where(mine).values(wanted=t.messages.c.wanted + 1))
+
+
+def settle(conn: sa.Connection, key: str, *, wanted: int) -> None:
+    """There is nothing to say for the wish number ``wanted``; a later one stays due."""
+    conn.execute(sa.update(t.messages).where(t.messages.c.key == key).values(sent=wanted))
+
+
+def not_posted(conn: sa.Connection, key: str) -> None:
+    """The attempt was refused, so there is nothing to look for before the next one."""
+    conn.execute(sa.update(t.messages).where(t.messages.c.key == key).values(attempted_at=None))

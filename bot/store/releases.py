@@ -190,3 +190,9 @@ def sharing(conn: sa.Connection, feature: str, resources: dict[str, str]) -> lis
     by_resource = {resource: name for name, resource in resources.items()}
     rows = conn.execute(query.order_by(t.catalogue.c.feature).limit(100))
     return sorted({f"{r.feature} (same {by_resource[r.resource]})" for r in rows})
+
+
+def runs_that_left(conn: sa.Connection, feature: str, limit: int = 20) -> list[int]:
+    """The newest runs that left something behind, whether it still is or not."""
+    query = sa.select(t.left_behind.c.run).where(t.left_behind.c.feature == feature).distinct()
+    return [int(r.run) for r in conn.execute(query.order_by(t.left_behind.c.run.desc()).limit(limit))]

@@ -21,7 +21,8 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?([+-]\d{2}:?\d{2}|z)?", re.IGNORECASE)
 _INCIDENT = re.compile(r"#?[A-Za-z]*-?\d+")
 _TRAILING = re.compile(
-    r"\s+-*(?:(?P<dry>dry[ -]?run)|incident\s+(?P<incident>#?[A-Za-z]*-?\d+)|playbook\s+(?P<playbook>\S+))$", re.IGNORECASE
+    r"\s+-*(?:(?P<dry>dry[ -]?run)|incident\s+(?P<incident>#?[A-Za-z]*-?\d+)|playbook\s+(?P<playbook>\S+))$",
+    re.IGNORECASE,
 )
 _ALLOWED_FORMAT = "\u200c\u200d"
 _QUOTES = dict.fromkeys("“”„‟«»″＂", '"') | dict.fromkeys("‘’‚‛′", "'")
@@ -44,7 +45,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Line:
-    """A command's text. ``raw`` is what was typed with Slack's markup made plain; words have plain dashes and quotes."""
+    """A command's text. ``raw`` is what was typed, without Slack's markup; words have plain dashes and quotes."""
 
     raw: str
     words: tuple[Word, ...] = ()
@@ -80,7 +81,8 @@ def read(text: str) -> Line:
     _refuse_unseen(raw)
     flat = "".join(map(_flat, raw))
     words = tuple(
-        Word(m[1] if m[1] is not None else m[0], m.start(), m.end(), quoted=m[1] is not None) for m in _WORD.finditer(flat)
+        Word(m[1] if m[1] is not None else m[0], m.start(), m.end(), quoted=m[1] is not None)
+        for m in _WORD.finditer(flat)
     )
     return Line(raw, words)
 
@@ -101,7 +103,9 @@ def _refuse_unseen(text: str) -> None:
         if char in "\t\n\r" or char in _ALLOWED_FORMAT or kind not in ("Cc", "Cf", "Cs", "Co", "Cn"):
             continue
         name = unicodedata.name(char, "a control character")
-        raise Usage(f"Character {at} is invisible (U+{ord(char):04X}, {name}). Type the command by hand, don't paste it.")
+        raise Usage(
+            f"Character {at} is invisible (U+{ord(char):04X}, {name}). Type the command by hand, don't paste it."
+        )
 
 
 def _flat(char: str) -> str:
@@ -129,7 +133,7 @@ class _Reader:
     def take(self, clause: str, what: str) -> Word:
         """The next word. Raises Usage if there is none, or the next clause begins."""
         word = self.word
-        if word is None or not word.text or (clause != "/rollback" and word.key in CLAUSES):
+        if word is None or not word.text.strip() or (clause != "/rollback" and word.key in CLAUSES):
             raise Usage(f"{clause!r} needs {what} after it.")
         self.at += 1
         return word

@@ -20,7 +20,9 @@ async def capture(typed: Typed) -> Reply:
     feature = names.feature(typed.desk.world, typed.word(1))
     version = typed.word(2)
     if not VERSION.match(version) or version.lower() == names.PREVIOUS:
-        raise Usage(f"{version!r} is no version; write /rollback capture {feature.feature} VERSION (letters, digits, . _ + -)")
+        raise Usage(
+            f"{version!r} is no version; write /rollback capture {feature.feature} VERSION (letters, digits, . _ + -)"
+        )
     command = CaptureRelease(
         feature=feature.feature,
         version=version,

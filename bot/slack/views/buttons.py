@@ -45,7 +45,9 @@ def _helping(scene: Scene) -> list[Json]:
     made = [button("Retry", RETRY, pressed(scene), "primary")]
     if changed(run):
         text = f"{run.name} is ended first. Then a new run puts back what it changed, with its own approval."
-        made.append(button(put_back_words(run), PUT_BACK, pressed(scene), sure=confirm("Put it back?", text, "Put back")))
+        made.append(
+            button(put_back_words(run), PUT_BACK, pressed(scene), sure=confirm("Put it back?", text, "Put back"))
+        )
     made.append(button("Accept as it is", ACCEPT, pressed(scene)))
     if any(s.verb == "enable" for s in run.steps):
         made.append(button("Enable anyway", ENABLE_ANYWAY, pressed(scene), "danger"))
@@ -71,7 +73,9 @@ def afterwards(scene: Scene) -> list[Json]:
     made: list[Json] = []
     if not run.open and run.mode == "live" and run.purpose in (Purpose.rollback, Purpose.stop) and changed(run):
         text = "A new run restores what was there before, with its own approval."
-        made.append(button(put_back_words(run), PUT_BACK, pressed(scene), sure=confirm("Put it back?", text, "Put back")))
+        made.append(
+            button(put_back_words(run), PUT_BACK, pressed(scene), sure=confirm("Put it back?", text, "Put back"))
+        )
     return [*made, *unfinished(scene)]
 
 

@@ -1,4 +1,4 @@
-"""How a person finishes without Rollbot: one command a component where the system has one, and the full pointers always."""
+"""How a person finishes without Rollbot: a command a component where the system has one, and full pointers always."""
 
 from __future__ import annotations
 

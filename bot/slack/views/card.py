@@ -1,4 +1,4 @@
-"""The card: a run's one message in the channel, read on a locked phone. Its first line always says where the run stands."""
+"""The card: a run's one message in the channel, read on a locked phone. Its first line says where the run stands."""
 
 from __future__ import annotations
 

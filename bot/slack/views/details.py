@@ -1,4 +1,4 @@
-"""Everything the card has no room for, as a modal: field by field, pointers in full, and the commands to do it by hand."""
+"""Everything the card has no room for, as a modal: field by field, full pointers, the commands to do it by hand."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ def _difference(diff: Diff) -> list[str]:
     if diff.same:
         return ["no change"]
     lines = [said(diff.summary, 500)] if diff.summary else []
-    lines += [said(", ".join(f"{k.replace('_', ' ')} {v:,}" for k, v in diff.counts.items()), 500)] if diff.counts else []
+    lines += (
+        [said(", ".join(f"{k.replace('_', ' ')} {v:,}" for k, v in diff.counts.items()), 500)] if diff.counts else []
+    )
     lines += [said(_field(change), 400) for change in diff.changes[:MOST_FIELDS]]
     more = len(diff.changes) - MOST_FIELDS
     return [*lines, f"and {more} more fields"] if more > 0 else lines
@@ -100,8 +102,8 @@ def _models(plan: Plan, now: Mapping[str, float]) -> list[Json]:
     if not then and not now:
         return []
     lines = [f"*Metrics recorded with {said(plan.body.to_version or 'the release')} and with what is live*"]
-    for name in sorted({*then, *now}):
-        lines.append(said(f"- {name}: {_number(then.get(name))} then, {_number(now.get(name))} now", 300))
+    names = sorted({*then, *now})
+    lines += [said(f"- {n}: {_number(then.get(n))} then, {_number(now.get(n))} now", 300) for n in names]
     return sections(lines[: MOST_FIELDS + 1])
 
 

@@ -149,7 +149,12 @@ def accept(run: Run, where: Mapping[str, Any], *, enable: bool) -> Json:
 
 def notice(title: str, text: str) -> Json:
     """A modal that only says something."""
-    return {"type": "modal", "title": label(title, 24), "close": label("Close", 24), "blocks": [section(said(text, 2900))]}
+    return {
+        "type": "modal",
+        "title": label(title, 24),
+        "close": label("Close", 24),
+        "blocks": [section(said(text, 2900))],
+    }
 
 
 def _modal(name: str, title: str, submit: str, blocks: list[Json], where: Mapping[str, Any]) -> Json:

@@ -59,7 +59,9 @@ def status(now: Standing) -> Shown:
     if now.hold:
         by = f" ({now.hold.get('run')})" if now.hold.get("run") else ""
         lines.append(said(f"Held{by}: {now.hold.get('reason', '')}"))
-    lines += [said(f"Left behind by R-{item.get('run')}: {item.get('feature')}, {item.get('say')}") for item in now.left]
+    lines += [
+        said(f"Left behind by R-{item.get('run')}: {item.get('feature')}, {item.get('say')}") for item in now.left
+    ]
     lines += [said(f"Fault: {fault}", 500) for fault in now.faults]
     return _shown(lines, [])
 

@@ -15,7 +15,15 @@ def lines(scene: Scene) -> list[str]:
     if scene.plan is None:
         return []
     plan = scene.plan
-    found = [_live(plan), _data(scene, plan), _changes(plan), _hits(plan), _doubts(plan), _blocked(plan), estimate(plan)]
+    found = [
+        _live(plan),
+        _data(scene, plan),
+        _changes(plan),
+        _hits(plan),
+        _doubts(plan),
+        _blocked(plan),
+        estimate(plan),
+    ]
     return [line for line in found if line]
 
 
@@ -34,8 +42,13 @@ def _data(scene: Scene, plan: Plan) -> str:
     if at is None:
         return ""
     discarded = sum(d.counts.get("commits_discarded", 0) for d in plan.seen.diffs.values())
-    said = f"Data as of {hhmm(at)} ({span(max(0.0, (scene.now - at).total_seconds()))} old)"
+    said = f"Data as of {hhmm(at)} ({_age((scene.now - at).total_seconds())} old)"
     return said + (f"; {count(discarded, 'later commit')} discarded" if discarded else "")
+
+
+def _age(seconds: float) -> str:
+    """Roughly: past 90 minutes in whole hours."""
+    return span(max(0.0, seconds) if seconds < 5400 else round(seconds / 3600) * 3600)
 
 
 def _changes(plan: Plan) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -40,8 +41,9 @@ class Shown:
 
 
 def clean(text: str) -> str:
-    """One line without characters that nobody can see."""
-    return " ".join("".join(c if unicodedata.category(c)[0] != "C" or c == "\u200d" else " " for c in text).split())
+    """One line without characters that nobody can see, and without wide gaps."""
+    seen = (c if unicodedata.category(c)[0] not in "CZ" or c == "\u200d" else " " for c in text)
+    return re.sub(" {3,}", "  ", "".join(seen)).strip()
 
 
 def said(text: object, most: int = LINE) -> str:
@@ -87,7 +89,9 @@ def context(text: str) -> Json:
     return {"type": "context", "elements": [mrkdwn(text)]}
 
 
-def button(text: str, action: str, value: Mapping[str, Any], style: str | None = None, sure: Json | None = None) -> Json:
+def button(
+    text: str, action: str, value: Mapping[str, Any], style: str | None = None, sure: Json | None = None
+) -> Json:
     """A button whose value is JSON. ``style``: primary or danger; ``sure``: a confirm dialog."""
     made: Json = {"type": "button", "text": label(text), "action_id": action, "value": canonical(dict(value))}
     made |= {"style": style} if style else {}

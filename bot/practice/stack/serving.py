@@ -1,0 +1,148 @@
+"""What the practice company's customers talk to: Feast's feature server, and a small ETA model server that uses it.
+
+One process with two ports of 127.0.0.1; its first line on stdout names them, later ones say which model was loaded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import uvicorn
+from aiohttp import ClientSession, web
+from feast.feature_server import get_app
+
+from bot.practice.stack import features, models
+from bot.practice.stack.layout import ALIAS, MODEL, SERVING_TTL, Layout
+from bot.practice.stack.world import KEY, VIEW
+
+RELOAD = 2.0
+"""Seconds between two looks at the model registry."""
+
+
+class ModelServer:
+    """Serves the champion that it has loaded; a version that can't be loaded leaves the old one in place."""
+
+    def __init__(self, layout: Layout, features_url: str) -> None:
+        self.layout = layout
+        self.features_url = features_url
+        self.model: models.EtaModel | None = None
+        self.fault = "not loaded yet"
+        self.mlflow = models.client(layout)
+
+    async def follow(self) -> None:
+        """Look at the registry for ever; say each version that is loaded."""
+        while True:
+            await asyncio.sleep(RELOAD)
+            before = self.model
+            await asyncio.to_thread(self.reload)
+            if self.model is not None and self.model is not before:
+                _say({"loaded": self.model.version})
+
+    def reload(self) -> None:
+        """Load the champion if it is another version than the loaded one."""
+        try:
+            version = models.champion_version(self.mlflow)
+            if self.model is None or self.model.version != version:
+                self.model = models.load(self.mlflow, version)
+            self.fault = ""
+        except Exception as error:  # noqa: BLE001 (serve what is loaded, whatever the registry does)
+            self.fault = str(error)
+
+    async def version(self, _request: web.Request) -> web.Response:
+        """``GET /version``: the loaded version; 503 if there is none."""
+        said: dict[str, Any] = {"model": MODEL, "alias": ALIAS}
+        if self.model is not None:
+            said |= {"version": self.model.version, "release": self.model.release}
+        if self.fault:
+            said["fault"] = self.fault
+        return web.json_response(said, status=200 if self.model else 503)
+
+    async def predict(self, request: web.Request) -> web.Response:
+        """``GET /predict?driver_id=7``: minutes; 503 with the reason if features or model are lacking."""
+        asked = request.query.get(KEY, "")
+        if not asked.isdigit():
+            return web.json_response({"error": f"{KEY} must be a number"}, status=400)
+        if self.model is None:
+            return web.json_response({"error": self.fault}, status=503)
+        values, fault = await self._features(self.model, int(asked))
+        if fault:
+            return web.json_response({"error": fault}, status=503)
+        minutes = float(self.model.predict(np.array([values]))[0])
+        return web.json_response({KEY: int(asked), "minutes": round(minutes, 2), "version": self.model.version})
+
+    async def _features(self, model: models.EtaModel, driver: int) -> tuple[list[float], str]:
+        body = {"features": [f"{VIEW}:{name}" for name in model.features], "entities": {KEY: [driver]}}
+        async with ClientSession() as http, http.post(f"{self.features_url}/get-online-features", json=body) as answer:
+            if answer.status != 200:
+                return [], f"the feature server answers {answer.status}: {(await answer.text())[:200]}"
+            got = await answer.json()
+        columns = dict(zip(got["metadata"]["feature_names"], got["results"], strict=True))
+        values = [columns[name]["values"][0] for name in model.features]
+        lacking = [name for name, value in zip(model.features, values, strict=True) if value is None]
+        return values, f"driver {driver} has no {', '.join(lacking)}" if lacking else ""
+
+
+class FeatureServer(uvicorn.Server):
+    """Says when it answers."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+def _say(value: dict[str, str]) -> None:
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+def _listen() -> socket.socket:
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(128)
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+async def serve(layout: Layout) -> None:
+    """Both servers until killed."""
+    store_socket, model_socket = _listen(), _listen()
+    app = get_app(features.open_store(layout, serving=True), registry_ttl_sec=SERVING_TTL)
+    server = FeatureServer(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
+    running = asyncio.create_task(server.serve(sockets=[store_socket]))
+    models_server = ModelServer(layout, _url(store_socket))
+    routes = web.Application()
+    routes.add_routes([web.get("/version", models_server.version), web.get("/predict", models_server.predict)])
+    runner = web.AppRunner(routes, access_log=None)
+    await runner.setup()
+    await web.SockSite(runner, model_socket).start()
+    await asyncio.wait([running, asyncio.create_task(server.ready.wait())], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.to_thread(models_server.reload)
+    _say({"features": _url(store_socket), "model": _url(model_socket)})
+    following = asyncio.create_task(models_server.follow())
+    await running
+    following.cancel()
+
+
+def main(words: list[str]) -> int:
+    """Serve one stack's folder."""
+    logging.basicConfig(level=logging.WARNING)
+    asyncio.run(serve(Layout(Path(words[0]))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,141 @@
+"""One write on its way to the database, how several share a commit, and what database trouble is called in words."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+
+from bot.core.errors import RollbotError
+
+T = TypeVar("T")
+Fn = Callable[[sa.Connection], T]
+OWN_FAULTS = ("21", "22", "23", "42", "44", "P0")
+"""Classes of SQLSTATE that speak of one statement: bad data, a broken constraint, wrong SQL. What is not among them
+(no connection, no space, shutdown, deadlock) speaks of the database."""
+CLASHES = ("40001", "40P01")
+"""Serialization failure and deadlock: undone by the database, may work at the next try."""
+
+
+class StoreDown(RollbotError):
+    """The database can't take writes now (disk full, gone, or locked): nothing was stored."""
+
+
+def nothing_done() -> None:
+    """For ``on_write`` where nobody listens."""
+
+
+class Job:
+    """One write and the task that waits for it. Give it its outcome, then ``settle``; it can be done only once."""
+
+    def __init__(self, fn: Fn[Any], on_write: Callable[[], None] = nothing_done) -> None:
+        self.fn, self.on_write = fn, on_write
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Any] = self.loop.create_future()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def settle(self) -> None:
+        """Hands the outcome to the waiting task, from any thread. The loop may be gone at shutdown."""
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self._set)
+
+    def _set(self) -> None:
+        if self.error is None:
+            self.on_write()  # also if nobody waits any more: it is stored
+        if self.future.done():
+            return
+        if isinstance(self.error, StopIteration):  # a future refuses it, and its task would wait for ever
+            self.error = RuntimeError(f"a write raised {self.error!r}")
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+def run_group(conn: sa.Connection, group: Sequence[Job]) -> None:
+    """All jobs in this transaction. A failing one is undone by itself and does not take the others along; trouble
+    with the database itself is raised, and then none of them may be committed."""
+    for job in group:
+        job.result, job.error = None, None
+        if len(group) == 1:
+            job.result = job.fn(conn)
+        else:
+            _run_beside_others(conn, job)
+
+
+def _run_beside_others(conn: sa.Connection, job: Job) -> None:
+    trouble: BaseException | None = None
+    try:
+        with conn.begin_nested():
+            try:
+                job.result = job.fn(conn)
+            except BaseException as e:
+                trouble = e  # SQLite undoes everything when the disk is full, so that leaving the savepoint fails too
+                raise
+    except (MemoryError, DBAPIError, OSError) as e:
+        if trouble is not None and speaks_of_database(trouble):
+            raise trouble from None
+        if speaks_of_database(e):
+            raise
+        job.error = e
+    except Exception as e:
+        job.error = e
+
+
+def fail(group: Sequence[Job], error: BaseException) -> None:
+    """None of them was stored. Each waiting task gets an error of its own: a traceback grows wherever it is raised."""
+    for job in group:
+        job.result, job.error = None, error if len(group) == 1 else _twin(error)
+
+
+def _twin(error: BaseException) -> BaseException:
+    try:
+        twin = copy.copy(error)
+    except Exception:
+        return RollbotError(str(error))
+    twin.__cause__ = error
+    return twin
+
+
+def speaks_of_database(error: BaseException) -> bool:
+    """Is this trouble with the database itself, and not with what one statement asked of it?"""
+    if isinstance(error, MemoryError | ConnectionError | TimeoutError | sa.exc.TimeoutError):
+        return True
+    if not isinstance(error, DBAPIError) or isinstance(error, IntegrityError | ProgrammingError | DataError):
+        return False
+    state = sqlstate(error)
+    if error.connection_invalidated or state is None:
+        # asyncpg and sqlite3 have errors without a code for arguments that they can't send
+        return not isinstance(error.orig, sqlite3.InterfaceError) and not isinstance(_cause(error), ValueError)
+    return not state.startswith(OWN_FAULTS)
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """PostgreSQL's five letters; None where there are none."""
+    return getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+
+
+def clashed(error: BaseException) -> bool:
+    """Two transactions were in each other's way, and this one was undone."""
+    return sqlstate(error) in CLASHES
+
+
+def _cause(error: DBAPIError) -> BaseException | None:
+    return error.orig.__cause__ if error.orig else None
+
+
+def down(error: BaseException, *, doing: str = "take writes", outcome: str = "nothing was stored") -> BaseException:
+    """Database trouble in words; anything else as it is."""
+    if isinstance(error, StoreDown) or not speaks_of_database(error):
+        return error
+    said = str(error.orig if isinstance(error, DBAPIError) else error) or type(error).__name__
+    told = StoreDown(f"the database can't {doing} now ({' '.join(said.split())}): {outcome}")
+    told.__cause__ = error
+    return told

@@ -1,0 +1,140 @@
+"""The store on PostgreSQL: any number of processes; the inbox has a connection and group commits of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bot.store.engines import asyncpg_engine
+from bot.store.jobs import Fn, Job, StoreDown, T, clashed, down, fail, nothing_done, run_group, sqlstate
+
+BATCH = 256
+CLOSED = "the store is closed: nothing was stored"
+UNKNOWN = "whether the last write was stored is unknown"
+POOL = 10
+
+
+class PostgresStore:
+    """Any number of processes. A lost reply may be a commit: what must not happen twice is idempotent by key."""
+
+    dialect = "postgresql"
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.on_write: Callable[[], None] = nothing_done
+        self._engine = asyncpg_engine(url, size=POOL, pre_ping=True)
+        # One connection that no busy worker can take away; no ping before each use, since intake may be repeated.
+        self._inbox = asyncpg_engine(url, size=1, pre_ping=False)
+        self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._urgent: asyncio.Queue[Job | None] = asyncio.Queue()
+        self._closed = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._work(), name="store-intake")
+
+    async def stop(self) -> None:
+        """Returns when everything that was asked for before is stored, or its task has heard why not."""
+        self._closed = True
+        self._urgent.put_nowait(None)
+        if self._task:
+            await asyncio.wait([self._task])
+        await self._inbox.dispose()
+        await self._engine.dispose()
+
+    async def write(self, fn: Fn[T]) -> T:
+        if self._closed:
+            raise StoreDown(CLOSED)
+        result = await transaction(self._engine, fn)
+        self.on_write()
+        return result
+
+    async def read(self, fn: Fn[T]) -> T:
+        if self._closed:
+            raise StoreDown("the store is closed")
+        return await transaction(self._reader, fn, doing="be read", outcome="try again")
+
+    async def intake(self, fn: Fn[T]) -> T:
+        if self._closed:
+            raise StoreDown(CLOSED)
+        job = Job(fn, lambda: self.on_write())
+        self._urgent.put_nowait(job)
+        result: T = await job.future
+        return result
+
+    async def _work(self) -> None:
+        group: list[Job] = []
+        try:
+            while (job := await self._urgent.get()) is not None:
+                group = [job, *self._more(BATCH - 1)]
+                await self._commit(group)
+                group = []
+        finally:  # also when the loop is torn down: nobody may wait for ever
+            self._closed = True
+            for left in [*group, *self._more(self._urgent.qsize())]:
+                fail([left], StoreDown(UNKNOWN if left in group else CLOSED))
+                left.settle()
+
+    def _more(self, most: int) -> list[Job]:
+        """What waits behind the first one; the end mark goes back to the end."""
+        found = [self._urgent.get_nowait() for _ in range(min(most, self._urgent.qsize()))]
+        if None in found:
+            self._urgent.put_nowait(None)
+        return [job for job in found if job is not None]
+
+    async def _commit(self, group: list[Job]) -> None:
+        try:
+            await self._attempt(group)
+        except Exception as e:
+            await self._once_more(group, e)
+        for job in group:
+            job.settle()
+
+    async def _attempt(self, group: list[Job]) -> None:
+        await transaction(self._inbox, lambda conn: run_group(conn, group))
+
+    async def _once_more(self, group: list[Job], error: Exception) -> None:
+        """Two processes that take the same presses in another order deadlock: alone, each press gets through.
+        A connection that was lost while nobody used it shows only now."""
+        reason = error.__cause__ or error
+        parts = [[job] for job in group] if clashed(reason) else [group] if _lost(reason) else []
+        for part in parts:
+            try:
+                await self._attempt(part)
+            except Exception as e:
+                fail(part, e)
+        if not parts:
+            fail(group, error)
+
+
+def _lost(error: BaseException) -> bool:
+    """The connection is gone. A second try meets a new one, or learns that there is none."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or (sqlstate(error) or "").startswith(("08", "57P"))
+    return isinstance(error, ConnectionError)
+
+
+async def transaction(
+    engine: AsyncEngine, fn: Fn[T], *, doing: str = "take writes", outcome: str = "nothing was stored"
+) -> T:
+    """One transaction around ``fn``. Raises StoreDown for trouble with the database, and what ``fn`` raises."""
+    at: Any = "connect"
+    try:
+        async with engine.connect() as conn:
+            at = "run"
+            result = await conn.run_sync(fn)
+            at = "commit"
+            await conn.commit()
+    except OSError as e:
+        if at == "connect":  # names that don't resolve, refused connections
+            raise StoreDown(f"the database can't be reached ({e}): {outcome}") from e
+        raise down(e, doing=doing, outcome=outcome) from e
+    except (DBAPIError, sa.exc.TimeoutError) as e:
+        lost = at == "commit" and _lost(e)
+        raise down(e, doing=doing, outcome=UNKNOWN if lost else outcome) from e
+    return result

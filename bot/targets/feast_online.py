@@ -1,0 +1,244 @@
+"""Feast: the rows that one feature view serves, captured by what is served and verified by reading back.
+
+The version of this component is the definition that is being served: rows move all the time and are observed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from bot.core.errors import CorruptBlob, TargetError
+from bot.core.target import (
+    Accuracy,
+    Call,
+    Capture,
+    Change,
+    Connection,
+    Diff,
+    Kind,
+    Readiness,
+    Receipt,
+    State,
+    Visibility,
+)
+from bot.targets import feast_definition as definition
+from bot.targets import feast_moment, feast_pin, feast_restore, feast_rows, feast_sandbox, feast_serving, feast_source
+from bot.targets import feast_tables as tables
+from bot.targets.feast_definition import Definition
+from bot.targets.feast_rebuild import Rebuild
+from bot.targets.feast_rows import Comparison, Rows
+from bot.targets.feast_store import Opened, opened, place, version_warnings
+
+PROBE = 20
+"""Keys asked of each feature server to see whether it has the restored rows."""
+
+FURTHER = 1_000
+"""Keys asked of each feature server but the first when verifying: they read the same store."""
+
+
+class FeastOnline(BaseModel):
+    """The online rows of one feature view with entities and a batch source.
+
+    ``serving``: addresses of feature servers; with them *verify* reads at consumers. ``rebuild``: the company's
+    own job, for what is too big or too special to be written from here. ``drill`` is set by ``sandbox`` only.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: ClassVar[Kind] = Kind.online
+
+    view: str = Field(min_length=1)
+    serving: tuple[str, ...] = ()
+    rebuild: Rebuild | None = None
+    drill: str = ""
+
+    @field_validator("serving")
+    @classmethod
+    def _addresses(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            if not url.startswith(("http://", "https://")):
+                raise ValueError(f"{url} is no address of a feature server, like http://feast:6566")
+        return urls
+
+    def resource(self, connection: Connection) -> str:
+        suffix = f"#{self.drill}" if self.drill else ""
+        return f"feast:{place(connection)}/{self.view}/rows{suffix}"
+
+    def inspect(self, call: Call) -> State:
+        """Raises Unknown (no such view), TargetError (a view whose rows are not for this target)."""
+        with opened(call.connection, self.drill) as feast:
+            live = self._live(feast)
+            return State(
+                kind=self.kind,
+                resource=self.resource(call.connection),
+                pointer=live.pointer,
+                digest=live.digest,
+                facts={"version": live.pointer, "features": sorted(f.name for f in live.view.features)},
+                observed=feast_moment.observed(feast, live),
+                warnings=[*version_warnings(), *live.warnings],
+            )
+
+    def capture(self, call: Call, at: str | None = None) -> Capture:
+        """What is served now; or (``at``) what should have been, computed from the source.
+
+        ``at``: a time (ISO 8601), ``delta:38`` for a source that is a Delta table, or ``dataset`` for the version
+        in the captured dataset of the same release. Raises Fault for anything else.
+        """
+        with opened(call.connection, self.drill) as feast:
+            live = self._live(feast)
+            if at is None:
+                taken = feast_moment.served_now(feast, call, live)
+            else:
+                taken = feast_moment.expected(feast, call, live, at)
+            return taken.capture(call, self.resource(call.connection))
+
+    def readiness(self, call: Call, c: Capture) -> Readiness:
+        """Reads the captured bytes, and for a restore by version a sample of that version's rows."""
+        try:
+            with opened(call.connection, self.drill) as feast:
+                live, want, rows = self._live(feast), definition.load(c, call.blobs), feast_moment.load(c, call.blobs)
+                _, reasons = way = feast_restore.choose(feast, c, want, rows, self.rebuild)
+                reasons = reasons if way[0] is None else []
+                if live.version != want.version:
+                    reasons = feast_pin.unrestorable(feast, want) + reasons
+                if way[0] == "source" and not reasons:
+                    feast_source.readable(feast, want)
+        except CorruptBlob as error:
+            return Readiness(status="not_ready", reasons=[error.message])
+        except TargetError as error:
+            return Readiness(status="not_checked" if error.retriable else "not_ready", reasons=[error.message])
+        return Readiness(status="not_ready" if reasons else "ready", reasons=reasons)
+
+    def diff(self, call: Call, c: Capture) -> Diff:
+        """Rows added, changed and removed in what is served; of an incomplete capture, within its sample."""
+        with opened(call.connection, self.drill) as feast:
+            live, want, rows = self._live(feast), definition.load(c, call.blobs), feast_moment.load(c, call.blobs)
+            complete = bool(c.data.get("complete"))
+            found = feast_restore.difference(feast, live, _served_only(c, rows), extra=complete)
+            moved = live.version != want.version
+            counts = {"rows_added": found.added, "rows_changed": found.changed, "rows_removed": found.removed}
+            changes = [Change(name="serves", before=live.pointer, after=want.pointer)] if moved else []
+            return Diff(
+                same=not moved and not found.any,
+                summary=_summary(live, want, counts, None if complete else len(rows)),
+                changes=changes,
+                counts=counts,
+            )
+
+    def restore(self, call: Call, c: Capture, before: Capture) -> Receipt:
+        """Raises Moved, CorruptBlob, TargetError.
+
+        If the definition being served is another one, it is brought back too: rows mean nothing without it.
+        """
+        with opened(call.connection, self.drill) as feast:
+            live, want, rows = self._live(feast), definition.load(c, call.blobs), feast_moment.load(c, call.blobs)
+            at = (str(before.data.get("serves", "")), dict(before.data.get("parts", {})))
+            feast_pin.guard(feast, live, want, at)
+            if live.version != want.version and "definition" in (call.context.get("without") or []):
+                raise TargetError(f"rows of {want.pointer}, but {live.pointer} is served: restore the definition too")
+            changed, again, note = feast_restore.restore(feast, call, c, want, rows, self.rebuild)
+            return Receipt(changed=changed, pointer=c.pointer, note=note, again_after=again)
+
+    def visible(self, call: Call, c: Capture) -> Visibility:
+        """How many feature servers answer a few keys as captured; without servers, the store says it."""
+        rows = _served_only(c, feast_moment.load(c, call.blobs))
+        if not self.serving or self.drill:
+            return Visibility(visible=True, note="in the store; no feature server is configured (serving:)")
+        probe, seen, notes = feast_serving.sample(rows, PROBE, self.view), 0, []
+        for url in self.serving:
+            try:
+                found = feast_serving.at_consumers(url, self.view, probe, timeout=min(call.deadline, 10.0))
+                seen += found.matched == found.expected
+            except TargetError as error:
+                notes.append(error.message)
+        with opened(call.connection) as feast:
+            notes.append(f"servers cache the registry up to {feast.cache_ttl} s")
+        total = len(self.serving)
+        return Visibility(visible=seen == total, seen=seen, total=total, note="; ".join(notes), again_after=2.0)
+
+    def verify(self, call: Call, c: Capture) -> Accuracy:
+        """Every kept row, read as a consumer reads it; keys too many are counted in the store.
+
+        Of several feature servers the first is asked for every row, each other one for a sample.
+        """
+        rows, complete = _served_only(c, feast_moment.load(c, call.blobs)), bool(c.data.get("complete"))
+        urls = () if self.drill else self.serving
+        total, extra = Comparison(), 0
+        try:
+            with opened(call.connection, self.drill) as feast:
+                live = self._live(feast)
+                if complete:
+                    stored = tables.table(feast, live, live.number).stored_keys()
+                    extra = sum(1 for k in stored if k not in rows.rows)
+                if not urls:
+                    total = _in_store(feast, call, live, rows)
+            for n, url in enumerate(urls):
+                asked = feast_serving.sample(rows, FURTHER, self.view) if n else rows
+                one = feast_serving.at_consumers(url, self.view, asked, timeout=call.deadline, progress=call.progress)
+                total.add(one)
+        except TargetError as error:
+            if not error.retriable:
+                raise
+            return Accuracy(matched=0, expected=0, inconclusive=error.message)
+        return Accuracy(
+            matched=total.matched,
+            expected=total.expected,
+            missing=total.missing,
+            extra=extra,
+            null=total.null,
+            where="at consumers" if urls else "in the store",
+            sampled=not complete,
+            examples=total.examples,
+        )
+
+    def sandbox(self, call: Call) -> Self:
+        """A private copy of registry and rows; verified in the store only. Needs a SQLite or Redis store."""
+        if self.drill:
+            raise TargetError("this is a sandbox already")
+        name = feast_sandbox.name(call, self.resource(call.connection))
+        feast_sandbox.make(call, self.view, name, rows=True)
+        return self.model_copy(update={"drill": name})
+
+    def discard(self, call: Call) -> None:
+        """Raises TargetError for anything that is no sandbox."""
+        feast_sandbox.discard(call, self.drill)
+
+    def _live(self, feast: Opened) -> Definition:
+        live = definition.read(feast, self.view)
+        why = feast_source.refusal(live)
+        if feast.config.entity_key_serialization_version != 3:
+            why = f"{self.view}: entity keys of this format can't be read back: use entity_key_serialization_version: 3"
+        if why:
+            raise TargetError(why)
+        return live
+
+
+def _served_only(c: Capture, rows: Rows) -> Rows:
+    """Without the features that were stored, but not served by the captured definition."""
+    unserved = set(c.data.get("unserved") or [])
+    return rows.only([f for f in rows.features if f not in unserved])
+
+
+def _in_store(feast: Opened, call: Call, live: Definition, rows: Rows) -> Comparison:
+    """A captured feature that is no longer defined can't be asked for: its cells count as not matching."""
+    known = [f for f in rows.features if f in {g.name for g in live.view.features}]
+    gone = [f for f in rows.features if f not in known]
+    keys = sorted(rows.rows)
+    found = Comparison()
+    if known:
+        found = feast_rows.compare(
+            rows.only(known), feast_serving.served(feast, live.view.name, known, keys, progress=call.progress)
+        )
+    found.expected += len(gone) * len(rows)
+    found.examples += [f"feature {f} is not served any more" for f in gone]
+    return found
+
+
+def _summary(live: Definition, want: Definition, counts: dict[str, int], sample: int | None) -> str:
+    words = {"rows_added": "added", "rows_changed": "changed", "rows_removed": "removed"}
+    parts: list[Any] = [f"{n:,} rows {words[k]}" for k, n in counts.items() if n]
+    if live.version != want.version:
+        parts.insert(0, f"{live.pointer} -> {want.pointer}" if live.pointer != want.pointer else "definition changes")
+    text = ", ".join(parts) or "no change"
+    return text if sample is None else f"{text} (in a sample of {sample:,})"

@@ -1,0 +1,1 @@
+"""HTTP: the gate in front of Slack's requests, hooks for CI, and health."""

@@ -1,0 +1,121 @@
+"""For machines: CI captures a release after a deploy, and asks whether a feature is held before one."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from bot.core.commands import Actor, CaptureRelease
+from bot.core.errors import RollbotError, Unknown
+from bot.core.feature import VERSION
+from bot.flows.world import World
+from bot.store import inbox, releases
+from bot.store.write import Connection, StoreDown
+from bot.web.gate import Refused, body_of
+
+log = logging.getLogger(__name__)
+MOST_BYTES = 64 * 1024
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+class ReleaseHook(BaseModel):
+    """The body of ``POST /hooks/release``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    feature: str = Field(min_length=1, max_length=120)
+    version: str = Field(min_length=1, max_length=64)
+    changelog: str = Field(default="", max_length=4000)
+    metrics: dict[str, FiniteFloat] = Field(default_factory=dict, max_length=100)
+    commit: str = Field(default="", max_length=100)
+
+
+class Hooks:
+    """``tokens``: bearer token -> the name it goes by in the audit log."""
+
+    def __init__(self, world: World, tokens: Mapping[str, str]) -> None:
+        self._world = world
+        self._tokens = {hashlib.sha256(token.encode()).digest(): name for token, name in tokens.items() if token}
+
+    async def release(self, request: web.Request) -> web.Response:
+        """202 with the inbox row once it is durable; the capture itself goes on behind. The same Idempotency-Key (or
+        the same body, without one) again is the same capture."""
+        try:
+            name = self._who(request)
+            body = await body_of(request, MOST_BYTES)
+            command = self._command(body)
+            taken = await self._take(name, _key(request, body), command)
+        except Refused as e:
+            return _json(e.status, {"error": e.why})
+        except StoreDown as e:
+            return _json(503, {"error": e.message})
+        except RollbotError as e:
+            return _json(404 if isinstance(e, Unknown) else 400, {"error": e.message})
+        return _json(202, {"accepted": taken.id, "fresh": taken.fresh})
+
+    def _who(self, request: web.Request) -> str:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        digest = hashlib.sha256(token.strip().encode(errors="replace")).digest()
+        # Digests, and all of them, so that time says nothing about a token.
+        found = [name for known, name in self._tokens.items() if hmac.compare_digest(known, digest)]
+        if scheme.lower() != "bearer" or not found:
+            raise Refused(401, "send a known token: Authorization: Bearer TOKEN")
+        return found[0]
+
+    def _command(self, body: bytes) -> CaptureRelease:
+        try:
+            hook = ReleaseHook.model_validate_json(body)
+        except ValidationError as e:
+            first = e.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise Refused(400, f"{where}: {first['msg']}" if where else first["msg"]) from e
+        if not VERSION.match(hook.version) or hook.version.lower() == "previous":
+            raise Refused(400, f"version: {hook.version!r} is no version name (letters, digits, . _ + -)")
+        feature = self._world.books.feature(hook.feature)
+        return CaptureRelease(**{**hook.model_dump(), "feature": feature.feature})
+
+    async def _take(self, name: str, key: str, command: CaptureRelease) -> inbox.Taken:
+        now, actor = self._world.now(), Actor(kind="token", id=name, via="hook")
+
+        def store(conn: Connection) -> inbox.Taken:
+            return inbox.take(conn, f"hook:{name}:{key}", actor, command, "accepted", now)
+
+        taken = await self._world.store.intake(store)
+        self._world.poke()
+        return taken
+
+    async def gate(self, request: web.Request) -> web.Response:
+        """For CI: 200 if the feature may be deployed, 423 while it is held, 404 if there is no such feature. A faulty
+        feature file doesn't lift a hold."""
+        feature = request.match_info["feature"]
+        held = await self._world.store.read(lambda conn: releases.hold(conn, feature))
+        if held is not None:
+            return _json(423, {"feature": feature, "held": True, "reason": held["reason"], "run": held["run"]})
+        try:
+            self._world.books.feature(feature)
+        except Unknown as e:
+            return _json(404, {"error": e.message})
+        except RollbotError as e:
+            log.info("the gate was asked about a faulty feature: %s", e.message)
+        return _json(200, {"feature": feature, "held": False})
+
+
+def _key(request: web.Request, body: bytes) -> str:
+    given = request.headers.get("Idempotency-Key")
+    if given is None:
+        return hashlib.sha256(body).hexdigest()
+    if not _KEY.fullmatch(given):
+        raise Refused(400, "Idempotency-Key: 1 to 200 printable characters without spaces")
+    return f"given:{given}"
+
+
+def _json(status: int, body: Mapping[str, Any]) -> web.Response:
+    return web.Response(status=status, text=json.dumps(dict(body)) + "\n", content_type="application/json")

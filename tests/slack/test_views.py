@@ -1,0 +1,358 @@
+"""What people see: the card word for word, every state of every view past the lint, and no untrusted text alive."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core.plan import Plan
+from bot.core.release import Release, Stint
+from bot.core.run import Status
+from bot.core.target import Accuracy, Capture
+from bot.slack.lint import lint, lint_call
+from bot.slack.presses import PRESSES
+from bot.slack.views import buttons, form, lists
+from bot.slack.views.card import card, first_line
+from bot.slack.views.details import details
+from bot.slack.views.live import bar, live
+from bot.slack.views.outcome import broken_glass, outcome, reminder, still_left
+from bot.slack.views.words import Scene, Shown, clean, said
+from tests.slack import scenes
+from tests.slack.scenes import NAMES, all_states, at, plan, ran, run
+
+STATES = all_states()
+MESSAGES: dict[str, Callable[[Scene], Shown]] = {
+    "card": card,
+    "live": live,
+    "outcome": outcome,
+    "reminder": reminder,
+    "left": still_left,
+    "glass": broken_glass,
+}
+EVIL = "<!channel> <@U0ANA> *b* `x` ```\n\n& &lt; \u202eabc\u202c @here https://x.test/" + "<" * 400
+
+
+def words(blocks: list[Any]) -> list[str]:
+    """What a person reads, line by line; buttons as one line in brackets."""
+    found: list[str] = []
+    for block in blocks:
+        if block["type"] == "actions":
+            found.append(" ".join(f"[{e['text']['text']}]" for e in block["elements"]))
+        elif block["type"] == "section":
+            found += html.unescape(block["text"]["text"]).split("\n")
+    return found
+
+
+def test_the_card_is_the_designs_card() -> None:
+    """Word for word, on a locked phone and in the channel."""
+    shown = card(STATES["waiting"])
+    assert html.unescape(shown.text) == (
+        "driver_stats v13 -> v12 · PRODUCTION · needs 1 of @ml-oncall · until 04:02"
+    )
+    assert words(shown.blocks) == [
+        "*driver_stats v13 -> v12 · PRODUCTION · needs 1 of @ml-oncall · until 04:02*",
+        '@ana 03:02: "ETAs 40 % too long" · INC-142',
+        "Live: v13 since 01:10.  v12: live 12-22 Nov, never rolled back from",
+        "Data as of 01:00 (2 h old); 41 later commits discarded",
+        "Changes: dataset, definition, online (50,000 rows), model 13 -> 12, flag stays off until verified",
+        "Hits: eta-service, pricing-batch · also takes back: rider_stats (same table)",
+        "Doubts: serving caches up to 10 min",
+        "About 40 s to applied, 11 min to verified",
+        "[Approve] [Reject] [Stop the harm now] [Details]",
+    ]
+
+
+FIRST_LINES = {
+    "planning again": "planning again, approvals void",
+    "one of two said yes": "needs 1 of @ml-oncall · 1 said yes · until 04:02",
+    "starting": "starting",
+    "working": "running, 3 of 9 steps",
+    "parked": "running, 3 of 9 steps",
+    "stuck": "WAITING FOR A PERSON",
+    "done": "DONE 03:15, verified",
+    "degraded": "DEGRADED 03:15",
+    "aborted early": "ABORTED by @ana 03:30",
+    "rejected": "REJECTED by @ben 03:30",
+    "expired": "EXPIRED 03:30, nobody decided in time",
+    "refused": "REFUSED 03:30",
+    "not restorable": "NOT RESTORABLE 03:02",
+    "dry run": "DRY RUN · dry run done 03:30, nothing was changed",
+    "drill": "DRILL · DONE 03:15, verified",
+    "glass": "RUN WITHOUT APPROVAL · DONE 03:15, verified",
+}
+
+
+@pytest.mark.parametrize(("name", "ending"), FIRST_LINES.items())
+def test_the_first_line_says_where_the_run_stands(name: str, ending: str) -> None:
+    """In every state, with who and when."""
+    assert first_line(STATES[name]) == f"driver_stats v13 -> v12 · PRODUCTION · {ending}"
+
+
+BUTTONS = {
+    "planning": [],
+    "nobody can": ["approve", "reject", "stop_harm", "run_anyway", "details"],
+    "working": ["abort", "details"],
+    "stuck": ["retry", "put_back", "accept", "enable_anyway", "abort", "details"],
+    "done": ["put_back"],
+    "done, things left": ["put_back", "lift", "enable"],
+    "aborted": ["put_back", "lift", "enable"],
+    "aborted early": [],
+    "rejected": [],
+    "expired": [],
+    "refused": [],
+    "dry run": [],
+    "drill": [],
+    "not restorable": ["offer_0", "offer_1", "offer_2", "details"],
+    "stop": ["put_back", "lift", "enable"],
+    "lift": [],
+}
+
+
+@pytest.mark.parametrize(("name", "wanted"), BUTTONS.items())
+def test_buttons_stand_only_where_they_do_something(name: str, wanted: list[str]) -> None:
+    """A decided, expired or ended card has none but those for what is left behind."""
+    assert [b["action_id"] for b in buttons.for_card(STATES[name])] == wanted
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_every_state_of_every_view_passes_the_lint(name: str) -> None:
+    """Nothing that a run can look like is refused by Slack, and the card never has more than twelve lines."""
+    scene = STATES[name]
+    for kind, view in MESSAGES.items():
+        shown = view(scene)
+        found = lint_call("chat.postMessage", {"text": shown.text, "blocks": shown.blocks, "channel": "C1"})
+        found += lint_call("chat.update", {"text": shown.text, "blocks": shown.blocks, "channel": "C1"})
+        assert not found, (kind, found)
+    assert len(words(card(scene).blocks)) <= 12
+    assert lint(details(scene, {"auc": 0.7}, '{"channel":"C1"}')) == []
+    assert lint(form.run_anyway(scene, {"channel": "C1"})) == []
+    assert lint(form.accept(scene.run, {}, enable=True)) == []
+
+
+def test_every_button_is_understood() -> None:
+    """Whatever stands on a card or a list in any state is an action that a press knows, with a value it can read."""
+    pages = [
+        lists.history(lists.Past("f", [run()], {}, 3)),
+        lists.versions(lists.Known("f", [], [], 10)),
+    ]
+    shown = [view(scene).blocks for scene in STATES.values() for view in MESSAGES.values()]
+    shown += [details(scene)["blocks"] for scene in STATES.values()] + [page.blocks for page in pages]
+    elements = [e for blocks in shown for b in blocks if b["type"] == "actions" for e in b["elements"]]
+    assert {e["action_id"].split("_")[0] if e["action_id"].startswith("offer") else e["action_id"] for e in elements} == {
+        *PRESSES,
+        "offer",
+    }
+    assert all(isinstance(json.loads(e["value"]), dict) for e in elements)
+
+
+def texts(value: Any) -> list[str]:
+    """Every mrkdwn text in a payload, and the notification text."""
+    if isinstance(value, dict):
+        own = [value["text"]] if value.get("type") == "mrkdwn" else []
+        return own + [t for v in value.values() for t in texts(v)]
+    return [t for v in value for t in texts(v)] if isinstance(value, list) else []
+
+
+def evil_scene(evil: str) -> Scene:
+    """Untrusted text everywhere where somebody else can write."""
+    seen = plan(doubts=[evil] * 5, changelog=evil, blockers=[evil], target_live=evil, unsatisfiable=evil)
+    body = seen.body.model_copy(update={"consumers": [evil], "shared": [evil], "playbook": evil})
+    captures = {n: c.model_copy(update={"pointer": evil, "resource": evil}) for n, c in seen.captures.items()}
+    evil_plan = Plan(no=1, body=body, seen=seen.seen, captures=captures)
+    bad = Accuracy(matched=1, expected=2, examples=[evil])
+    steps = [
+        s.model_copy(update={"note": evil, "error": evil, "status": "failed", "accuracy": bad, "verb": "verify"})
+        for s in ran().steps
+    ]
+    it = ran(Status.aborted, reason=evil, incident=evil, why=evil, steps=steps, to_version="v12")
+    left = tuple({"what": "flag", "say": evil} for _ in range(9))
+    return Scene(it, evil_plan, at("03:20"), {scenes.ANA: evil, scenes.BEN: evil}, left)
+
+
+def alive(text: str) -> list[str]:
+    """Whatever Slack would make a mention, a link or a date of."""
+    return re.findall(r"<[^>]*>?", text)
+
+
+def check_dead(scene: Scene) -> None:
+    for view in MESSAGES.values():
+        shown = view(scene)
+        assert not [a for t in [shown.text, *texts(shown.blocks)] for a in alive(t)]
+        assert not lint_call("chat.postMessage", {"text": shown.text, "blocks": shown.blocks})
+        assert "\u202e" not in json.dumps(shown.blocks, ensure_ascii=False)
+    modal = details(scene, {scene.run.reason[:30] or "m": 1.0})
+    assert not [a for t in texts(modal) for a in alive(t)] and not lint(modal)
+
+
+def test_no_untrusted_text_is_alive() -> None:
+    """A channel-wide mention, a link or a bidirectional override in anything that somebody else wrote is plain text."""
+    check_dead(evil_scene(EVIL))
+
+
+@given(st.text(max_size=400))
+def test_any_text_passes_the_lint_dead(text: str) -> None:
+    """Whatever stands in reasons, doubts, names, pointers and errors: Slack takes it, and nothing in it is alive."""
+    check_dead(evil_scene(text))
+
+
+@given(st.text(max_size=600), st.integers(min_value=1, max_value=300))
+def test_cut_text_is_whole(text: str, most: int) -> None:
+    """Cut and escaped text fits, has no half entity, and says how it begins."""
+    cut = said(text, most)
+    assert len(cut) <= most
+    assert re.sub(r"&(amp|lt|gt);", "", cut).count("&") == 0
+    assert html.unescape(cut).rstrip("…") == clean(text)[: len(html.unescape(cut).rstrip("…"))]
+
+
+def test_the_live_view_shows_every_step() -> None:
+    """Each step has its mark, its time, and a bar where it says how far it is."""
+    assert words(live(STATES["working"]).blocks) == [
+        "*R-17: driver_stats v13 -> v12 · PRODUCTION · running, 3 of 9 steps*",
+        "✓ disable flag 60 s · on for 100 % -> on for 100 %",
+        "✓ restore dataset 60 s · 38 -> 38",
+        "✓ restore definition 60 s · v7 -> v7",
+        "▸ restore online · ██████░░░░ 60 % · rows",
+        "· restore model",
+        "▸ wait online · 3 of 5 see it",
+        "· verify dataset",
+        "· verify online",
+        "· enable flag",
+    ]
+
+
+@pytest.mark.parametrize(("done", "total", "shown"), [(0, 0, "0 %"), (1, 3, "33 %"), (5, 3, "100 %"), (-1, 3, "0 %")])
+def test_a_bar_never_leaves_its_frame(done: float, total: float, shown: str) -> None:
+    """Ten cells, 0 to 100 %, whatever a target reports."""
+    drawn = bar(done, total)
+    assert len(drawn.split(" ")[0]) == 10 and drawn.endswith(f" {shown}")
+
+
+def test_a_long_run_fits_one_message() -> None:
+    """Two hundred steps with long notes still make a message that Slack takes, with the step at work in it."""
+    one = ran().steps[0]
+    many = [one.model_copy(update={"n": n, "note": "x" * 500}) for n in range(150)]
+    many += [one.model_copy(update={"n": n, "status": "pending", "component": f"c{n}"}) for n in range(150, 200)]
+    shown = live(Scene(ran(Status.running, steps=many), plan(), at("03:20"), NAMES))
+    assert not lint_call("chat.postMessage", {"text": shown.text, "blocks": shown.blocks})
+    assert any("c150" in line for line in words(shown.blocks))
+
+
+def test_the_outcome_says_everything_that_counts() -> None:
+    """Times apart, accuracy and where it was read, what was left behind."""
+    assert words(outcome(STATES["done, things left"]).blocks) == [
+        "*R-17: driver_stats v13 -> v12 · PRODUCTION · DONE 03:15, verified*",
+        "Applied after 60 s · visible after 10 min · verified after 11 min; people took 2 min",
+        "Read back at consumers: 100 %, 400,000 of 400,000 match, 0 missing, 0 extra, 0 null",
+        "Left behind: pipeline is held; flag is off",
+        "[Put v13 back] [Lift] [Enable]",
+    ]
+
+
+def test_what_was_not_read_at_consumers_is_said() -> None:
+    """A read-back in the store alone never looks like one at consumers."""
+    steps = [
+        s.model_copy(update={"accuracy": s.accuracy.model_copy(update={"where": "in the store"})}) if s.accuracy else s
+        for s in ran().steps
+    ]
+    shown = words(outcome(Scene(ran(steps=steps), plan(), at("03:20"), NAMES)).blocks)
+    assert "Read back in the store only: 100 %, 400,000 of 400,000 match, 0 missing, 0 extra, 0 null" in shown
+
+
+def test_a_near_miss_is_never_100_percent() -> None:
+    """One wrong cell of a million is not rounded away."""
+    steps = [
+        s.model_copy(update={"accuracy": Accuracy(matched=999_999, expected=1_000_000, where="in the store")})
+        if s.verb == "verify"
+        else s
+        for s in ran().steps
+    ]
+    line = next(x for x in words(outcome(Scene(ran(steps=steps), plan(), at("03:20"))).blocks) if "Read back" in x)
+    assert "100 %" not in line and "1,999,998 of 2,000,000" in line
+
+
+def test_details_name_the_commands_by_hand() -> None:
+    """Full pointers and digests, a command where the system has one, metrics then and now, field by field."""
+    text = "\n".join(html.unescape(t) for t in texts(details(STATES["waiting"], {"auc": 0.7})))
+    assert "DeltaTable('/x/data').restore(38)" in text
+    assert "set_registered_model_alias('eta', 'champion', '12')" in text
+    assert "in /x/flags.json set the flag 'use_driver_stats' to:" in text and '"variants": {"on": true}' in text
+    assert "sha256:" + "b" * 64 in text and "- trips_7d: Int64 -> none" in text
+    assert "- auc: 0.91 then, 0.7 now" in text
+
+
+def test_a_huge_plan_fits_the_details() -> None:
+    """Sixty components with long names and rules still make a modal that Slack opens."""
+    base = plan()
+    steps = [
+        base.body.steps[1].model_copy(update={"n": n, "component": f"part{n}" + "x" * 60}) for n in range(60)
+    ]
+    long = Capture(**{**scenes.capture("flag").model_dump(), "data": {"text": "<" * 9000}})
+    captures = {s.component: long for s in steps}
+    states = {s.component: base.seen.states["flag"] for s in steps}
+    huge = Plan(
+        no=1,
+        body=base.body.model_copy(update={"steps": steps}),
+        seen=base.seen.model_copy(update={"states": states}),
+        captures=captures,
+    )
+    assert lint(details(Scene(run(), huge, at("03:20"), NAMES))) == []
+
+
+def release(version: str, **more: Any) -> Release:
+    return Release(feature="f", version=version, digest="sha256:1", created_at=at("01:00"), **more)
+
+
+def test_lists_are_paged_and_say_what_is_live() -> None:
+    """Ten to a page, the next page behind a button, and the live release named."""
+    many = [release(f"v{n}", changelog=EVIL, metrics={"auc": 0.9}, warnings=[EVIL] * 4) for n in range(10)]
+    stints = [Stint(version="v1", since=at("00:10"), until=at("01:10"), rolled_back=True), Stint(version="v0", since=at("01:10"))]
+    shown = lists.versions(lists.Known("f", many, stints, 10))
+    assert not lint_call("chat.postMessage", {"text": shown.text, "blocks": shown.blocks})
+    lines = words(shown.blocks)
+    assert "v0 LIVE since 22 Nov 01:10" in lines and "v1 live 22 Nov-22 Nov, rolled back from" in lines
+    assert lines[-1] == "[Older]" and not [a for t in texts(shown.blocks) for a in alive(t)]
+    past = lists.history(lists.Past("f", [ran(reason=EVIL)] * 10, {scenes.ANA: EVIL}, 7))
+    assert not lint_call("chat.postMessage", {"text": past.text, "blocks": past.blocks})
+
+
+def test_status_says_what_is_going_on() -> None:
+    """Open runs by their first line, holds, what was left behind, and the fault of a broken policy."""
+    now = lists.Standing("f", "v12", [STATES["working"]], LEFT_ROWS, {"run": "R-3", "reason": "x"}, ["policy.yaml:3: no"])
+    assert words(lists.status(now).blocks) == [
+        "*f*: v12 is live",
+        "R-17 driver_stats v13 -> v12 · PRODUCTION · running, 3 of 9 steps",
+        "Held (R-3): x",
+        "Left behind by R-17: driver_stats, pipeline is held",
+        "Left behind by R-17: driver_stats, flag is off",
+        "Fault: policy.yaml:3: no",
+    ]
+    assert lint(lists.home(now, ["/rollback help - this list"] * 20)) == []
+
+
+LEFT_ROWS = scenes.LEFT
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        form.Choice([]),
+        form.Choice(["a"]),
+        form.Choice([f"f{n}" for n in range(100)], "f99", [f"v{n}" for n in range(500)], "v3", ["flag"]),
+        form.Choice(None),
+        form.Choice(None, "x" * 111, ["v1"], None, []),
+        form.Choice(["a"], "a", []),
+        form.Choice(["a"], "b", fault="a.yaml:3: " + EVIL),
+    ],
+    ids=["none", "one", "hundred", "many", "long", "no releases", "faulty"],
+)
+@pytest.mark.parametrize("where", [{}, {"channel": "C1", "response_url": "https://hooks.slack.com/x"}])
+def test_every_form_passes_the_lint(choice: form.Choice, where: dict[str, str]) -> None:
+    """With no features, many, a faulty one, and from a place without a channel."""
+    assert lint(form.form(choice, where)) == []

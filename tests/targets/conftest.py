@@ -1,0 +1,19 @@
+"""Ends what the contract suite starts, and lets its assertions explain themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+pytest.register_assert_rewrite("tests.targets.contract", "tests.targets.contract_reading", "tests.targets.world")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nurseries() -> Iterator[None]:
+    """Nurseries are closed at the end of the test process, not when it is killed only."""
+    yield
+    from tests.targets.nursery import NURSERIES
+
+    for nursery in NURSERIES:
+        nursery.close()

@@ -1,0 +1,314 @@
+"""The definition of a feature view: captured whole, brought back whole, and no version made by accident."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.core.errors import Fault, Moved, TargetError, Unknown
+from bot.core.target import Connection, Json
+from bot.targets.feast import SUPPORTED, FeastDefinition, met
+from tests.targets.contract import TargetContract, World
+from tests.targets.feast_stage import IGNORED, VIEW, Stage, dump
+
+pytestmark = [pytest.mark.filterwarnings(w) for w in IGNORED]
+
+
+class DefinitionWorld(World):
+    """A view in a SQLite SQL registry; a bad release changes schema, source, ttl and tags."""
+
+    kills = 3
+    preload = ("feast", "feast.infra.registry.sql")
+    absent = ("v99", "99", "latest", "v-1", "vv1", "")
+
+    def __init__(self, folder: Path, **stage: Any) -> None:
+        super().__init__(folder)
+        self.stage = Stage(folder / "feast", drivers=20, **stage)
+        self.target = FeastDefinition(view=VIEW)
+        self.connection = self.stage.connection()
+        self.stage.apply(self.stage.view(self.stage.source("good.parquet")))
+        self.changes = 0
+
+    def change(self) -> None:
+        self.changes += 1
+        self.stage.tick()
+        path = self.stage.source(f"bad{self.changes}.parquet")
+        extra = [] if self.changes % 3 == 0 else [f"rating{self.changes}"]
+        self.stage.apply(self.stage.view(path, extra=extra, ttl=2 + self.changes, tags={"try": str(self.changes)}))
+
+    def content(self) -> Json:
+        with self.stage.feast() as store:
+            view = store.get_feature_view(VIEW)
+            return {
+                "features": {f.name: str(f.dtype) for f in view.features},
+                "ttl": str(view.ttl),
+                "tags": view.tags,
+                "source": view.batch_source.path,
+                "registered": store.get_data_source("driver_src").path,
+                "number": view.current_version_number or 0,
+            }
+
+    def fingerprint(self) -> str:
+        text = "\n".join(dump(self.stage.folder / "registry.db"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class TestDefinition(TargetContract):
+    """The contract, against a real SQL registry."""
+
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> World:
+        return DefinitionWorld(tmp_path)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> DefinitionWorld:
+    return DefinitionWorld(tmp_path)
+
+
+def test_source_ttl_and_tags_come_back_without_a_new_version(world: DefinitionWorld) -> None:
+    """What Feast makes no version for is restored all the same, and the history stays as it was."""
+    good, content = world.target.capture(world.call()), world.content()
+    stage, numbers = world.stage, world.stage.versions()
+    stage.apply(stage.view(stage.source("other.parquet"), ttl=9, tags={"team": "other"}))
+    bad = world.target.capture(world.call())
+    assert stage.versions() == numbers
+    changes = {c.name: (c.before, c.after) for c in world.target.diff(world.call(), good).changes}
+    assert changes["ttl"] == ("9 days, 0:00:00", "2 days, 0:00:00")
+    assert changes["source"] == changes["registered source driver_src"] == ("data/other.parquet", "data/good.parquet")
+    assert world.target.restore(world.call(), good, bad).changed
+    assert world.content() == content
+    assert stage.versions() == numbers
+
+
+def test_restoring_an_older_schema_makes_no_version(world: DefinitionWorld) -> None:
+    """Back and forth over a schema change leaves the history with the team's own versions only."""
+    good = world.target.capture(world.call())
+    world.change()
+    bad = world.target.capture(world.call())
+    numbers = world.stage.versions()
+    world.target.restore(world.call(), good, bad)
+    world.target.restore(world.call(key="k-2"), bad, world.target.capture(world.call()))
+    assert world.stage.versions() == numbers == [0, 1]
+
+
+def test_a_metadata_only_apply_is_seen_and_taken_back(tmp_path: Path) -> None:
+    """With online versioning such an apply unsets the version number: said at capture, and restored exactly."""
+    world = DefinitionWorld(tmp_path, versioned=True)
+    world.change()
+    good, version = world.target.capture(world.call()), world.target.inspect(world.call()).version
+    assert good.pointer == "v1" and not good.warnings
+    stage = world.stage
+    stage.apply(stage.view("data/bad1.parquet", extra=["rating1"], ttl=77, tags={"try": "1"}))
+    bad = world.target.capture(world.call())
+    assert bad.pointer == "base"
+    assert any("metadata-only apply" in w for w in bad.warnings)
+    world.target.restore(world.call(), good, bad)
+    with stage.feast() as store:
+        assert store.get_feature_view(VIEW).current_version_number == 1
+    assert world.target.inspect(world.call()).version == version
+    assert stage.versions() == [0, 1]
+    world.target.restore(world.call(key="back"), bad, good)
+    assert world.target.inspect(world.call()).pointer == "base"
+
+
+def test_only_the_number_lost_is_noticed_and_mended(tmp_path: Path) -> None:
+    """Feast takes a view that differs in its number only for unchanged; the restore forces it through."""
+    world = DefinitionWorld(tmp_path, versioned=True)
+    world.change()
+    good = world.target.capture(world.call())
+    stage = world.stage
+    for tags in ({"try": "x"}, {"try": "1"}):
+        stage.apply(stage.view("data/bad1.parquet", extra=["rating1"], ttl=3, tags=tags))
+    bad = world.target.capture(world.call())
+    assert (bad.digest, bad.pointer) == (good.digest, "base")
+    assert not world.target.diff(world.call(), good).same
+    assert world.target.restore(world.call(), good, bad).changed
+    assert world.target.inspect(world.call()).pointer == "v1"
+
+
+def test_a_version_of_the_history_can_be_captured(world: DefinitionWorld) -> None:
+    """``at`` takes what the registry holds, says that it is expected only, and can be restored."""
+    world.change()
+    bad = world.target.capture(world.call())
+    for at in ("v0", "0"):
+        old = world.target.capture(world.call(), at=at)
+        assert (old.pointer, old.expected) == ("v0", True)
+    world.target.restore(world.call(), old, bad)
+    assert world.content()["source"] == world.content()["registered"] == "data/good.parquet"
+    with pytest.raises(Unknown, match=r"no version 'v9'; the registry holds v0, v1"):
+        world.target.capture(world.call(), at="v9")
+
+
+def test_a_lost_history_is_found_before_restore(world: DefinitionWorld) -> None:
+    """Deleting a view deletes its versions: not ready, and a restore makes no new one."""
+    world.change()
+    good = world.target.capture(world.call())
+    with world.stage.feast() as store:
+        store.delete_feature_view(VIEW)
+    world.stage.apply(world.stage.view("data/good.parquet"))
+    now = world.target.capture(world.call())
+    readiness = world.target.readiness(world.call(), good)
+    assert readiness.status == "not_ready"
+    assert "holds no v1" in readiness.reasons[0]
+    with pytest.raises(TargetError, match="holds no v1"):
+        world.target.restore(world.call(), good, now)
+    assert world.stage.versions() == [0]
+
+
+def test_a_missing_source_is_found_before_restore(world: DefinitionWorld) -> None:
+    """Feast would apply it without a word and fail at the next materialization."""
+    good = world.target.capture(world.call())
+    world.change()
+    (world.stage.folder / "data" / "good.parquet").unlink()
+    readiness = world.target.readiness(world.call(), good)
+    assert readiness.status == "not_ready"
+    assert "driver_src can't be read" in readiness.reasons[0]
+
+
+def test_a_change_after_our_pin_is_refused(world: DefinitionWorld) -> None:
+    """If the run died after its pin and somebody applied since, the repetition does not write over it."""
+    good = world.target.capture(world.call())
+    world.change()
+    bad = world.target.capture(world.call())
+    with world.stage.feast() as store:
+        view = store.get_feature_view(VIEW)
+        view.version = "v0"
+        store.registry.apply_feature_view(view, "p1")
+    world.stage.apply(world.stage.view("data/bad1.parquet", ttl=50))
+    before = world.fingerprint()
+    with pytest.raises(Moved):
+        world.target.restore(world.call(), good, bad)
+    assert world.fingerprint() == before
+
+
+def test_a_file_registry_is_restored_only_if_nobody_else_writes_it(tmp_path: Path) -> None:
+    """It captures, plans and verifies; restoring needs the promise on the connection."""
+    world = DefinitionWorld(tmp_path, registry="file")
+    good, content = world.target.capture(world.call()), world.content()
+    world.change()
+    bad = world.target.capture(world.call())
+    readiness = world.target.readiness(world.call(), good)
+    assert readiness.status == "not_ready" and "writers: only_rollbot" in readiness.reasons[0]
+    assert not world.target.diff(world.call(), good).same
+    assert world.target.verify(world.call(), good).ratio < 1.0
+    registry = world.stage.folder / "registry.db"
+    before = registry.read_bytes()
+    with pytest.raises(TargetError, match="file registry"):
+        world.target.restore(world.call(), good, bad)
+    assert registry.read_bytes() == before
+    world.connection = world.stage.connection(writers="only_rollbot")
+    assert world.target.readiness(world.call(), good).status == "ready"
+    assert world.target.restore(world.call(), good, bad).changed
+    assert world.content() == content
+    assert world.target.verify(world.call(), good).ratio == 1.0
+    assert not world.target.restore(world.call(), good, bad).changed
+
+
+def on_demand(stage: Stage, factor: int, tags: dict[str, str]) -> Any:
+    """A view that is computed when it is asked for."""
+    from feast import Field
+    from feast.on_demand_feature_view import on_demand_feature_view
+    from feast.types import Float64
+
+    source = stage.view("data/good.parquet")
+    body = {1: _single, 2: _double}[factor]
+    return on_demand_feature_view(
+        sources=[source], schema=[Field(name="long_trip", dtype=Float64)], mode="python", tags=tags
+    )(body)
+
+
+def _single(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {"long_trip": [v * 1.0 for v in inputs["avg_trip"]]}
+
+
+def _double(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {"long_trip": [v * 2.0 for v in inputs["avg_trip"]]}
+
+
+_double.__name__ = _single.__name__ = "trip_length"
+
+
+def test_an_on_demand_view_comes_back(world: DefinitionWorld) -> None:
+    """Its function and tags are restored, and what it computes is what it computed."""
+    stage = world.stage
+    with stage.feast() as store:
+        store.apply([on_demand(stage, 1, {"a": "1"})])
+    world.target = FeastDefinition(view="trip_length")
+    good = world.target.capture(world.call())
+    assert world.target.capture(world.call()).digest == good.digest
+    with stage.feast() as store:
+        store.apply([on_demand(stage, 2, {"a": "2"})])
+    bad = world.target.capture(world.call())
+    assert bad.facts["transformation"] != good.facts["transformation"]
+    assert world.target.readiness(world.call(), good).status == "ready"
+    assert world.target.restore(world.call(), good, bad).changed
+    assert world.target.verify(world.call(), good).ratio == 1.0
+    with stage.feast() as store:
+        view = store.get_on_demand_feature_view("trip_length")
+        assert view.feature_transformation.udf({"avg_trip": [3.0]}) == {"long_trip": [3.0]}
+        assert view.tags == {"a": "1"}
+
+
+def test_names_are_checked_before_anything_is_opened(world: DefinitionWorld, tmp_path: Path) -> None:
+    """A mistyped view, repository or registry is said in one line with what is near, and creates nothing."""
+    world.target = FeastDefinition(view="driver_stat")
+    with pytest.raises(Unknown, match="Did you mean driver_stats"):
+        world.target.inspect(world.call())
+    missing = Connection(name="x", type="feast", settings={"repo": str(tmp_path / "no" / "feature_store.yaml")})
+    world.connection = missing
+    with pytest.raises(Fault, match="does not exist"):
+        world.target.inspect(world.call())
+    for path in (f"sqlite:///{tmp_path}/none.db", "none.db"):
+        config = {**world.stage.config, "registry": {**world.stage.config["registry"], "path": path}}
+        config["registry"]["registry_type"] = "sql" if "://" in path else "file"
+        world.connection = Connection(name="x", type="feast", settings={"config": config})
+        with pytest.raises(TargetError, match="there is no registry"):
+            world.target.inspect(world.call())
+    assert not list(tmp_path.glob("none*")) and not Path("none.db").exists()
+
+
+def test_settings_are_checked() -> None:
+    """Misspelt or missing settings are a fault that names the connection."""
+    target = FeastDefinition(view=VIEW)
+    with pytest.raises(Fault, match=r"connection x: give either repo: .* or config:"):
+        target.resource(Connection(name="x", type="feast", settings={}))
+    with pytest.raises(Fault, match="connection x: writer: "):
+        target.resource(Connection(name="x", type="feast", settings={"repo": "/a.yaml", "writer": "only_rollbot"}))
+
+
+def test_credentials_stay_out_of_the_resource() -> None:
+    """The name that locks and logs show has no password in it."""
+    registry = {"registry_type": "sql", "path": "postgresql+psycopg://bot:secret@db/feast"}
+    connection = Connection(name="x", type="feast", settings={"config": {"project": "p1", "registry": registry}})
+    assert FeastDefinition(view=VIEW).resource(connection) == "feast:postgresql+psycopg://db/feast:p1/driver_stats"
+
+
+def test_the_feast_here_is_a_supported_one() -> None:
+    """The range that is stated is the one that these tests ran with."""
+    assert SUPPORTED == ">=0.67,<0.68"
+    assert met().startswith("0.67.")
+
+
+def test_the_serving_cache_is_said(world: DefinitionWorld) -> None:
+    """The registry has it at once; how long serving processes may not is in the note."""
+    good = world.target.capture(world.call())
+    seen = world.target.visible(world.call(), good)
+    assert seen.visible and "up to 1 s" in seen.note
+    world.connection = world.stage.connection(cache_ttl=300)
+    assert "up to 300 s" in world.target.visible(world.call(), good).note
+
+
+def test_later_materializations_survive_a_restore_of_the_same_rows(world: DefinitionWorld) -> None:
+    """The captured intervals come back with the definition, so an incremental run goes on from the moment."""
+    stage = world.stage
+    stage.materialize()
+    good = world.target.capture(world.call())
+    stage.bad()
+    world.target.restore(world.call(), good, world.target.capture(world.call()))
+    with stage.feast() as store:
+        assert store.get_feature_view(VIEW).most_recent_end_time == stage.clock - timedelta(hours=1)
