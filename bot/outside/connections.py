@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,10 +80,11 @@ def absolute(key: str, value: Json, base: Path) -> Json:
     if not isinstance(value, str) or not value:
         return value
     if match := _SQLITE.fullmatch(value):
-        return value if match[2].startswith((":memory:", "file:")) else match[1] + str(base / match[2])
+        return value if match[2].startswith((":memory:", "file:")) else match[1] + os.path.normpath(base / match[2])
     if _URL.match(value) or not _is_path(key, value):
         return value
-    return str(base / Path(value).expanduser())
+    # normpath: two spellings of one place would be two resources, and so two locks.
+    return os.path.normpath(base / Path(value).expanduser())
 
 
 def _is_path(key: str, value: str) -> bool:
