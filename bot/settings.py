@@ -1,4 +1,4 @@
-"""The bot's own settings, from the environment. Only wiring reads them; what concerns other systems is in targets.yaml."""
+"""The bot's own settings, from the environment. Only wiring reads them; other systems are in targets.yaml."""
 
 from __future__ import annotations
 
@@ -66,4 +66,5 @@ def load(**overrides: object) -> Settings:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as e:
         first = e.errors()[0]
-        raise Fault(f"{first['loc'][0]}: {first['msg']}", file="environment") from e
+        said = first["msg"].removeprefix("Value error, ")
+        raise Fault(f"{first['loc'][0]}: {said}", file="environment") from e

@@ -5,21 +5,32 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bot.core import checkpoint
 from bot.core.ports import Membership, People
 from bot.flows.world import World
 from bot.outside.blobs import BlobStore
 from bot.outside.books import TeamBooks
-from bot.outside.child import Children
+from bot.outside.child import PRELOAD, Children
 from bot.outside.registry import Registry, TargetPort
 from bot.settings import Settings
 from bot.settings import load as load_settings
-from bot.slack.app import SlackApp, SlackConfig
 from bot.store.write import Store, open_store
+
+if TYPE_CHECKING:
+    from bot.slack.app import SlackApp, SlackConfig
+
+LIBRARIES = {
+    "delta": ("deltalake", "pyarrow"),
+    "feast": ("feast", "dask", "pandas", "pyarrow", "sqlalchemy"),
+    "mlflow": ("mlflow", "sqlalchemy"),
+}
+"""What a type of system imports that takes long. The others import little, or ask a process of their own."""
 
 
 class SystemClock:
@@ -32,7 +43,7 @@ class SystemClock:
 class NoPeople:
     """Without a chat system only the groups that policy.yaml lists are known."""
 
-    async def group(self, handle: str) -> Membership | None:
+    async def group(self, handle: str) -> Membership | None:  # noqa: ARG002  as the protocol names it
         return None
 
     async def name(self, person: str) -> str:
@@ -69,7 +80,7 @@ class Parts:
         """Beside the key, outside the database: the newest note replaces the one before."""
         file = self.settings.audit_key_file.with_suffix(".checkpoint")
         fresh = file.with_suffix(".new")
-        fresh.write_text(note)
+        fresh.write_text(note, encoding="utf-8", newline="\n")
         fresh.replace(file)
 
 
@@ -81,29 +92,54 @@ def audit_key(settings: Settings) -> str:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as out:
             out.write(key + "\n")
-        Path(str(file) + ".pub").write_text(f"{checkpoint.public_key(key)}\n")
-    return file.read_text().strip()
+        Path(str(file) + ".pub").write_text(f"{checkpoint.public_key(key)}\n", encoding="utf-8", newline="\n")
+    return file.read_text(encoding="utf-8").strip()
 
 
-def build(settings: Settings) -> Parts:
-    """Raises Fault where settings contradict one another."""
+def team_books(settings: Settings) -> TeamBooks:
+    """The team's files alone."""
+    return TeamBooks(settings.playbooks, Registry())
+
+
+def build(settings: Settings, *, warm: Iterable[str] | None = None) -> Parts:
+    """``warm``: the types of system whose libraries are imported ahead of the first call; None: all that there are.
+    Raises Fault where settings contradict one another."""
     clock = SystemClock()
     store = open_store(settings.database_url)
     blobs = BlobStore(settings.artifacts)
-    children = Children(settings.artifacts, int(settings.child_memory_gib * 1024**3), log=settings.child_log)
+    memory = int(settings.child_memory_gib * 1024**3)
+    children = Children(settings.artifacts, memory, preload_for(warm), settings.child_log)
     registry = Registry()
     books = TeamBooks(settings.playbooks, registry)
     targets = TargetPort(registry, children, books.connections, clock, books.connection_faults)
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     people: People = NoPeople()
     world = World(store=store, targets=targets, people=people, books=books, clock=clock, owner=owner)
-    slack = SlackApp(world, slack_config(settings)) if settings.slack_bot_token.get_secret_value() else None
+    slack = slack_app(world, settings) if settings.slack_bot_token.get_secret_value() else None
     if slack:
         world.people = slack.people
     return Parts(settings, store, children, blobs, books, registry, world, slack)
 
 
+def preload_for(types: Iterable[str] | None) -> list[str]:
+    """What to import ahead for these types of system; nothing where nothing takes long."""
+    if types is None:
+        return PRELOAD
+    heavy = {name: roots for name, roots in LIBRARIES.items() if name in set(types)}
+    roots = {root for needed in heavy.values() for root in needed}
+    ours = {f"bot.targets.{name}" for name in heavy}
+    return [module for module in PRELOAD if module.split(".")[0] in roots or module in ours]
+
+
+def slack_app(world: World, settings: Settings) -> SlackApp:
+    from bot.slack.app import SlackApp  # noqa: PLC0415  a third of a command's start, and without a token for nothing
+
+    return SlackApp(world, slack_config(settings))
+
+
 def slack_config(settings: Settings) -> SlackConfig:
+    from bot.slack.app import SlackConfig  # noqa: PLC0415  as above
+
     return SlackConfig(
         bot_token=settings.slack_bot_token.get_secret_value(),
         signing_secret=settings.slack_signing_secret.get_secret_value(),
@@ -113,4 +149,14 @@ def slack_config(settings: Settings) -> SlackConfig:
     )
 
 
-__all__ = ["NoPeople", "Parts", "Settings", "SystemClock", "audit_key", "build", "load_settings", "slack_config"]
+__all__ = [
+    "NoPeople",
+    "Parts",
+    "Settings",
+    "SystemClock",
+    "audit_key",
+    "build",
+    "load_settings",
+    "slack_config",
+    "team_books",
+]

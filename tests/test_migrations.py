@@ -41,7 +41,9 @@ def catalogue(engine: sa.Engine) -> dict[str, object]:
 
 def _raw(conn: sa.Connection) -> list[tuple[str, str]]:
     if conn.dialect.name == "sqlite":
-        rows = conn.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type IN ('index', 'trigger') AND sql IS NOT NULL")
+        rows = conn.exec_driver_sql(
+            "SELECT name, sql FROM sqlite_master WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
+        )
     else:
         rows = conn.exec_driver_sql(
             "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' UNION ALL "

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bot.cli.output import fail, line
+from bot.cli.output import fail, line, one_line
 
 
 def samples() -> Path:
@@ -19,11 +19,18 @@ def samples() -> Path:
 
 
 def init(folder: Annotated[Path, typer.Argument(help="Where to write playbooks/.")] = Path()) -> None:
-    """Write a commented playbooks/ folder to start from. Never overwrites a file."""
-    target = folder / "playbooks"
-    if target.exists() and any(target.iterdir()):
-        fail(f"{target} is not empty; nothing was written. Give another folder: rollbot init FOLDER")
-    shutil.copytree(samples(), target, dirs_exist_ok=True)
-    for file in sorted(p for p in target.rglob("*") if p.is_file()):
-        line(f"wrote {file}")
-    line(f"Next: edit {target / 'targets.yaml'} and {target / 'features'}, then run 'rollbot check'.")
+    """Write a commented playbooks/ folder to start from. Never overwrites a file.
+
+    The sample feature has one flag in a file beside it, so it works as it is; copy it and name your own systems.
+    """
+    with one_line():
+        target = folder / "playbooks"
+        if target.exists() and any(target.iterdir()):
+            fail(f"{target} is not empty; nothing was written. Give another folder: rollbot init FOLDER")
+        shutil.copytree(samples(), target, dirs_exist_ok=True)
+        for file in sorted(p for p in target.rglob("*") if p.is_file()):
+            line(f"wrote {file}")
+        first = "" if folder == Path() else f"cd {folder}, "
+        line(
+            f"Next: {first}run 'rollbot check', then edit targets.yaml and features/ in {target} for your own systems."
+        )

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from bot.cli.output import AsJson, command, line, say_json, table
-from bot.cli.session import session, terminal
+from bot.cli.session import Session, looking, session, terminal, working
 from bot.core import release as rules
 from bot.core.commands import CaptureRelease
-from bot.core.errors import NotRestorable, Usage
+from bot.core.errors import NotRestorable, RollbotError, Usage
 from bot.core.release import Moment, Release
 from bot.flows.apply import captured_words
 from bot.flows.look import look
 from bot.store import releases
-from bot.wiring import Parts
 
 app = typer.Typer(no_args_is_help=True, help="Capture what is live, import what systems still hold, see what there is.")
 Feature = Annotated[str, typer.Argument(help="The feature's name, as its file is named.")]
 Version = Annotated[str, typer.Argument(help="The release's name, e.g. v12.")]
+READY_S = 120.0
+"""Seconds that a system may take to have its bytes read."""
 
 
 def metrics_of(pairs: list[str]) -> dict[str, float]:
@@ -30,8 +33,18 @@ def metrics_of(pairs: list[str]) -> dict[str, float]:
         try:
             found[name.strip()] = float(value)
         except ValueError:
-            raise Usage(f"--metric {pair!r}: write NAME=NUMBER, e.g. --metric auc=0.91") from None
+            found[name.strip()] = math.nan
+        if not name.strip() or not math.isfinite(found[name.strip()]):
+            raise Usage(f"--metric {pair!r}: write NAME=NUMBER, e.g. --metric auc=0.91")
     return found
+
+
+def pointers_of(pairs: list[str]) -> dict[str, str]:
+    """``dataset=38`` -> {"dataset": "38"}. Raises Usage."""
+    named = dict(p.split("=", 1) for p in pairs if "=" in p)
+    if len(named) != len(pairs) or not all(named.values()):
+        raise Usage("write COMPONENT=POINTER, each component once, e.g. dataset=38 definition=v7 model=12")
+    return named
 
 
 @app.command("capture")
@@ -42,13 +55,18 @@ async def capture(
     changelog: Annotated[str, typer.Option(help="What is new, in users' words.")] = "",
     metric: Annotated[list[str] | None, typer.Option(help="NAME=NUMBER, any number of times.")] = None,
     commit: Annotated[str, typer.Option(help="The commit this release was built from.")] = "",
+    *,
     as_json: AsJson = False,
 ) -> None:
-    """Capture what is live now as a release: its code side, and a first moment of its data side."""
+    """Capture what is live now as a release: its code side, and a first moment of its data side.
+
+    Run it after each deploy, or let CI POST /hooks/release. The same release again adds a moment of its data side;
+    another code side under the same version is refused.
+    """
     order = CaptureRelease(
         feature=feature, version=version, changelog=changelog, metrics=metrics_of(metric or []), commit=commit
     )
-    await _capture(order, as_json)
+    await _capture(order, as_json=as_json)
 
 
 @app.command("import")
@@ -57,29 +75,39 @@ async def import_(
     feature: Feature,
     version: Version,
     pointers: Annotated[list[str], typer.Argument(help="COMPONENT=POINTER, e.g. dataset=38 definition=v7 model=12.")],
-    live_from: Annotated[str | None, typer.Option(help="When it went live, e.g. 2026-11-12T09:00.")] = None,
-    live_to: Annotated[str | None, typer.Option(help="Until when it was live.")] = None,
+    live_from: Annotated[
+        str | None, typer.Option(help="When it went live (UTC), e.g. 2026-11-12T09:00; approval rules look at it.")
+    ] = None,
+    live_to: Annotated[str | None, typer.Option(help="Until when it was live (UTC).")] = None,
     changelog: Annotated[str, typer.Option(help="What was new, in users' words.")] = "",
+    *,
     as_json: AsJson = False,
 ) -> None:
-    """Make a release from versions that the systems still hold: installed on Tuesday, needed on Wednesday."""
-    named = dict(p.split("=", 1) for p in pointers if "=" in p)
-    if len(named) != len(pointers):
-        raise Usage("write COMPONENT=POINTER, each component once, e.g. dataset=38 definition=v7 model=12")
+    """Make a release from versions that the systems still hold: installed on Tuesday, needed on Wednesday.
+
+    What was served then is computed from the dataset and marked as expected, not observed.
+    """
     order = CaptureRelease(
-        feature=feature, version=version, pointers=named, live_from=live_from, live_to=live_to, changelog=changelog
+        feature=feature,
+        version=version,
+        pointers=pointers_of(pointers),
+        live_from=live_from,
+        live_to=live_to,
+        changelog=changelog,
     )
-    await _capture(order, as_json)
+    await _capture(order, as_json=as_json)
 
 
-async def _capture(order: CaptureRelease, as_json: bool) -> None:
-    async with session(working=True) as s:
-        s.parts.books.feature(order.feature)
+async def _capture(order: CaptureRelease, *, as_json: bool) -> None:
+    if order.version.lower() == "previous":
+        raise Usage("a release can't be named 'previous': that word means the release before the present one")
+    async with working(order.feature) as s:
         _, result = await s.say(order, terminal())
     if as_json:
         say_json(result)
         return
-    line(captured_words(result))
+    for said in captured_words(result).splitlines():
+        line(said)
     until = result.get("restorable_until")
     for name, when in until.items() if isinstance(until, dict) else ():
         line(f"{name}: restorable until {when}")
@@ -87,8 +115,8 @@ async def _capture(order: CaptureRelease, as_json: bool) -> None:
 
 @app.command("list")
 @command
-async def list_(feature: Feature, as_json: AsJson = False) -> None:
-    """The releases of a feature, newest first, and when each was live."""
+async def list_(feature: Feature, *, as_json: AsJson = False) -> None:
+    """The newest 50 releases of a feature, newest first, and which one is live."""
     async with session() as s:
         s.parts.books.feature(feature)
         found = await s.parts.store.read(lambda c: releases.newest(c, feature))
@@ -98,10 +126,15 @@ async def list_(feature: Feature, as_json: AsJson = False) -> None:
         say_json([_brief(r, live) for r in found])
         return
     rows = [
-        (r.version + (" (live)" if r.version == live else ""), r.created_at.strftime("%Y-%m-%d %H:%M"), r.digest[7:19], r.changelog)
+        (r.version + (" (live)" if r.version == live else ""), _time(r.created_at), r.digest[7:19], r.changelog)
         for r in found
     ]
-    table(["release", "captured (UTC)", "digest", "changelog"], rows, empty=f"{feature} has no releases yet.")
+    empty = f"{feature} has no releases yet. Capture one: rollbot release capture {feature} VERSION"
+    table(["release", "captured (UTC)", "digest", "changelog"], rows, empty=empty)
+
+
+def _time(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M")
 
 
 def _brief(r: Release, live: str | None) -> dict[str, object]:
@@ -118,25 +151,27 @@ def _brief(r: Release, live: str | None) -> dict[str, object]:
     }
 
 
-async def _found(parts: Parts, feature: str, version: str) -> tuple[Release, list[Moment]]:
-    parts.books.feature(feature)
-    release = await parts.store.read(lambda c: releases.get(c, feature, version))
+async def _found(s: Session, feature: str, version: str) -> tuple[Release, list[Moment]]:
+    """The release and its moments, newest first. Raises Unknown with near misses."""
+    s.parts.books.feature(feature)
+    release = await s.parts.store.read(lambda c: releases.get(c, feature, version))
     if release is None:
-        raise rules.no_release(feature, version, await parts.store.read(lambda c: releases.versions(c, feature)))
-    return release, await parts.store.read(lambda c: releases.moments(c, feature, version))
+        raise rules.no_release(feature, version, await s.parts.store.read(lambda c: releases.versions(c, feature)))
+    return release, await s.parts.store.read(lambda c: releases.moments(c, feature, version))
 
 
 @app.command("show")
 @command
-async def show(feature: Feature, version: Version, as_json: AsJson = False) -> None:
+async def show(feature: Feature, version: Version, *, as_json: AsJson = False) -> None:
     """One release: its captures and its moments."""
     async with session() as s:
-        release, moments = await _found(s.parts, feature, version)
+        release, moments = await _found(s, feature, version)
         stints = await s.parts.store.read(lambda c: releases.stints(c, feature))
     live = rules.live_version(stints)
     if as_json:
-        shown = {**_brief(release, live), "captures": release.captures, "moments": moments}
-        say_json({k: _plain(v) for k, v in shown.items()})
+        captures = {name: c.model_dump(mode="json") for name, c in release.captures.items()}
+        listed = [m.model_dump(mode="json") for m in moments]
+        say_json({**_brief(release, live), "captures": captures, "moments": listed})
         return
     line(f"{feature} {version}{' (live)' if version == live else ''}  {release.changelog}")
     table(
@@ -144,35 +179,28 @@ async def show(feature: Feature, version: Version, as_json: AsJson = False) -> N
         [(n, c.kind, c.pointer, c.digest[7:19]) for n, c in release.captures.items()],
         empty="no code side",
     )
-    rows = [(m.at.strftime("%Y-%m-%d %H:%M"), ", ".join(f"{n} {c.pointer}" for n, c in m.captures.items())) for m in moments]
+    rows = [(_time(m.at), ", ".join(f"{n} {c.pointer}" for n, c in m.captures.items())) for m in moments]
     table(["moment (UTC)", "data side"], rows, empty="no moments of the data side")
     for warning in [*release.warnings, *(moments[0].warnings if moments else [])]:
         line(f"Doubt: {warning}")
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, dict):
-        return {k: v.model_dump(mode="json") if hasattr(v, "model_dump") else v for k, v in value.items()}
-    if isinstance(value, list):
-        return [v.model_dump(mode="json") if hasattr(v, "model_dump") else v for v in value]
-    return value
-
-
 @app.command("ready")
 @command
-async def ready(feature: Feature, version: Version, as_json: AsJson = False) -> None:
+async def ready(feature: Feature, version: Version, *, as_json: AsJson = False) -> None:
     """Can this release still be restored, how do we know, until when? Reads the bytes. Exit 3 if it cannot."""
-    async with session() as s:
-        release, moments = await _found(s.parts, feature, version)
-        s.parts.world.plan_s = 120.0
+    async with session() as before:
+        release, moments = await _found(before, feature, version)
+    async with looking(feature) as s:
+        s.parts.world.plan_s = READY_S
         captures = {**release.captures, **(moments[0].captures if moments else {})}
-        looked = await look(s.parts.world, s.parts.books.feature(feature), captures, {}, diffs=False)
-    found = looked.readiness
+        found = (await look(s.parts.world, s.parts.books.feature(feature), captures, {}, diffs=False)).readiness
     if as_json:
         say_json({n: r.model_dump(mode="json") for n, r in found.items()})
     else:
         rows = [(n, r.status, "; ".join(r.reasons), r.expires_at or "") for n, r in found.items()]
         table(["component", "", "why", "until"], rows, empty="nothing to restore")
-    bad = [n for n, r in found.items() if r.status != "ready"]
-    if bad:
-        raise NotRestorable(f"{feature} {version} is not ready: {', '.join(bad)}")
+    if bad := [n for n, r in found.items() if r.status == "not_ready"]:
+        raise NotRestorable(f"{feature} {version} can't be restored: {', '.join(bad)}")
+    if silent := [n for n, r in found.items() if r.status == "not_checked"]:
+        raise RollbotError(f"nobody can say about {', '.join(silent)} of {feature} {version}: no answer")

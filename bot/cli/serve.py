@@ -13,12 +13,11 @@ import aiohttp
 import typer
 from aiohttp import web
 
-from bot.cli.output import command, err, line
-from bot.cli.session import own, prepare
+from bot.cli.output import command, line, note, one_line
+from bot.cli.session import need_playbooks, open_store, own, upgrade
 from bot.core.errors import RollbotError
 from bot.flows import clockwork
 from bot.outside.identity import same_disk
-from bot.store import migrate as migrations
 from bot.web.server import build_app
 from bot.wiring import Parts, Settings, build, load_settings
 from bot.worker import Tick, Worker
@@ -36,48 +35,53 @@ class Role(StrEnum):
 
 @command
 async def serve(
-    role: Annotated[Role, typer.Option(help="web takes what people say, worker does it; 'all' is one process.")] = Role.all,
+    role: Annotated[
+        Role, typer.Option(help="web takes what people say, worker does it; 'all' is one process.")
+    ] = Role.all,
 ) -> None:
     """Serve Slack, hooks and the CI answer, and run rollbacks."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    for name in ("apscheduler", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     settings = load_settings()
     if settings.database_file is not None and role != Role.all:
         raise RollbotError("separate web and worker roles need PostgreSQL: set ROLLBOT_DATABASE_URL=postgresql://...")
-    prepare(settings)
+    need_playbooks(settings)
     lock = own(settings)
     if settings.database_file is not None and lock is None:
         raise RollbotError(f"another rollbot works on {settings.database_file}; several replicas need PostgreSQL")
     parts = build(settings)
-    await parts.start()
     try:
+        await open_store(parts, fresh=True, owned=lock is not None)
         await _serve(parts, role)
     finally:
         await parts.stop()
-        if lock:
+        if lock is not None:
             lock.close()
 
 
 async def _serve(parts: Parts, role: Role) -> None:
     """Until a signal. What is in hand is given back and goes on at the next start."""
     for warning in await same_disk(parts.store, parts.blobs):
-        err.print(f"rollbot: {warning}", markup=False)
+        note(warning)
     worker = Worker(parts.world, parts.slack.publisher if parts.slack else None, ticks(parts))
     async with contextlib.AsyncExitStack() as stack:
+        where = await _listen(parts, worker, stack) if role != Role.worker else ""
+        await parts.children.start()  # from here on heavy libraries are imported behind, on a core of their own
         if role != Role.web:
             await worker.start()
             stack.push_async_callback(worker.stop)
-        if role != Role.worker:
-            await _listen(parts, worker, stack)
-        if parts.slack and role != Role.worker:
-            await parts.slack.start()
+        line(f"rollbot is ready on {where}" if where else "rollbot is ready: the worker")
+        if parts.slack:
             stack.push_async_callback(parts.slack.stop)
-        if not parts.slack:
-            err.print("rollbot: no SLACK_BOT_TOKEN, so Slack is off; the terminal, hooks and the gate work", markup=False)
+            await parts.slack.start(listen=role != Role.worker)
+        else:
+            note("no SLACK_BOT_TOKEN, so Slack is off; the terminal, hooks and the gate work")
         await _until_signal()
 
 
-async def _listen(parts: Parts, worker: Worker, stack: contextlib.AsyncExitStack) -> None:
+async def _listen(parts: Parts, worker: Worker, stack: contextlib.AsyncExitStack) -> str:
+    """The address at which it answers."""
     settings: Settings = parts.settings
     app = build_app(parts.world, parts.slack, tokens=settings.tokens, beat=lambda: worker.beat)
     runner = web.AppRunner(app, access_log=None)
@@ -86,7 +90,7 @@ async def _listen(parts: Parts, worker: Worker, stack: contextlib.AsyncExitStack
     site = web.TCPSite(runner, settings.host, settings.port)
     await site.start()
     host, port = runner.addresses[0][:2]
-    line(f"rollbot is ready on http://{host}:{port}")
+    return f"http://{host}:{port}"
 
 
 async def _until_signal() -> None:
@@ -117,7 +121,10 @@ async def page(url: str, body: dict[str, object]) -> None:
     """One JSON POST. A pager that does not answer is logged; the card still stands."""
     try:
         timeout = aiohttp.ClientTimeout(total=5)
-        async with aiohttp.ClientSession(timeout=timeout) as http, http.post(url, json=body, allow_redirects=False) as r:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as http,
+            http.post(url, json=body, allow_redirects=False) as r,
+        ):
             r.raise_for_status()
     except (aiohttp.ClientError, TimeoutError) as e:
         log.warning("the page for %s was not taken: %s", body.get("run"), type(e).__name__)
@@ -125,12 +132,6 @@ async def page(url: str, body: dict[str, object]) -> None:
 
 def migrate() -> None:
     """Bring the database to this version's schema. Safe to run again."""
-    try:
-        settings = load_settings()
-        if settings.database_file is not None:
-            settings.database_file.parent.mkdir(parents=True, exist_ok=True)
-        before, after = migrations.migrate(settings.database_url)
-    except RollbotError as e:
-        err.print(f"rollbot: {e.message}", markup=False)
-        raise typer.Exit(e.code) from None
-    line(f"the database is at {after}" + ("" if before == after else f" (it was at {before or 'nothing'})"))
+    with one_line():
+        before, after = upgrade(load_settings())
+        line(f"the database is at {after}" + ("" if before == after else f" (it was at {before or 'nothing'})"))

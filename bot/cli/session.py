@@ -7,20 +7,29 @@ import contextlib
 import fcntl
 import getpass
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
+from bot.cli.output import log_in_lines, note
 from bot.core.commands import Actor, Command
-from bot.core.errors import Refused, RollbotError
+from bot.core.errors import Fault, Refused, RollbotError
+from bot.core.target import Kind
 from bot.store import inbox, keys, migrate
 from bot.store.inbox import Taken
-from bot.wiring import Parts, Settings, build, load_settings
-from bot.worker import Worker
+from bot.store.jobs import down
+from bot.wiring import Parts, Settings, build, load_settings, team_books
+
+if TYPE_CHECKING:
+    from bot.worker import Worker
 
 PATIENCE_S = 900.0
 """Seconds that a command waits for its answer before it says where to look."""
+HINT_S = 5.0
+"""Seconds after which it says what it is waiting for."""
+WARM_S = 60.0
+"""Seconds that heavy libraries may take to be imported before calls begin all the same."""
 
 
 def own(settings: Settings) -> IO[str] | None:
@@ -28,7 +37,8 @@ def own(settings: Settings) -> IO[str] | None:
     file = settings.database_file
     if file is None:
         return None
-    lock = Path(str(file) + ".lock").open("w")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = Path(str(file) + ".lock").open("w")  # noqa: SIM115  held as long as this process works
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -37,36 +47,75 @@ def own(settings: Settings) -> IO[str] | None:
     return lock
 
 
-def prepare(settings: Settings) -> None:
-    """A SQLite file is brought to the newest schema; a shared database is not touched without being asked."""
-    if settings.database_file is not None:
-        settings.database_file.parent.mkdir(parents=True, exist_ok=True)
-        migrate.migrate(settings.database_url)
+def need_playbooks(settings: Settings) -> None:
+    """Raises Fault if the folder is not there: every feature would be called unknown."""
+    if not settings.playbooks.is_dir():
+        raise Fault(f"there is no folder {settings.playbooks}: write one with 'rollbot init', or set ROLLBOT_PLAYBOOKS")
+
+
+async def open_store(parts: Parts, *, fresh: bool, owned: bool) -> None:
+    """Opens the database with this version's schema. A SQLite file is made (``fresh``) or migrated here, unless
+    another process works on it; a shared database is not touched without being asked. Raises RollbotError."""
+    file = parts.settings.database_file
+    if file is not None and not fresh and not file.exists():
+        raise Fault(
+            f"there is no database {file.absolute()}: set ROLLBOT_DATABASE_URL, or make it with 'rollbot migrate'"
+        )
+    await parts.store.start()
+    if await parts.store.read(migrate.is_current):
         return
-    engine = migrate.engine_for(settings.database_url)
-    try:
-        with engine.connect() as conn:
-            current = migrate.is_current(conn)
-    finally:
-        engine.dispose()
-    if not current:
+    lock = None if owned or file is None else own(parts.settings)
+    if lock is None and not owned:
         raise RollbotError("the database has not this version's schema: run 'rollbot migrate' first")
+    try:
+        await asyncio.to_thread(upgrade, parts.settings)
+    finally:
+        if lock is not None:
+            lock.close()
+
+
+def upgrade(settings: Settings) -> tuple[str | None, str]:
+    """To the newest schema; (before, after). Raises RollbotError."""
+    try:
+        if settings.database_file is not None:
+            settings.database_file.parent.mkdir(parents=True, exist_ok=True)
+        return migrate.migrate(settings.database_url)
+    except ImportError as e:
+        raise RollbotError(f"{e.name} is not installed: pip install 'rollbot[postgres]'") from e
+    except Exception as e:
+        told = down(e, doing="be migrated", outcome="nothing was changed")
+        if isinstance(told, RollbotError | OSError):
+            raise told from e
+        raise RollbotError(f"the database can't be migrated: {e}. Was it made by a newer rollbot?") from e
+
+
+def types_of(settings: Settings, feature: str | None, kinds: Iterable[Kind] = tuple(Kind)) -> set[str]:
+    """The types of system behind a feature (None: behind any). Raises what reading the feature raises."""
+    books = team_books(settings)
+    if feature is None:
+        with contextlib.suppress(RollbotError):
+            return {c.type for c in books.connections().values()}
+        return set()
+    wanted = set(kinds)
+    parts = [p for p in books.feature(feature).parts() if p.kind in wanted]
+    return {books.connections()[p.target].type for p in parts}
 
 
 @dataclass
 class Session:
-    """``parts`` are started; ``worker`` runs in this process if nobody else is the worker."""
+    """``worker`` runs in this process if nobody else is the worker."""
 
     parts: Parts
-    worker: Worker | None
+    worker: Worker | None = None
 
     async def say(self, command: Command, actor: Actor, answer: str = "") -> tuple[Taken, dict[str, object]]:
-        """Puts one command into the inbox and waits until it is applied. Raises RollbotError in its words."""
+        """Puts one command into the inbox and waits until it is applied; what came of it. Raises RollbotError in its
+        words, but for a run that was refused: its own row says why."""
         store, now = self.parts.store, self.parts.world.now()
         key = f"cli:{secrets.token_hex(16)}"
         taken = await store.intake(lambda c: inbox.take(c, key, actor, command, answer, now))
         result = await self.until(taken.id)
-        if not result.get("ok"):
+        if not result.get("ok") and (result.get("error") or result.get("why")):
             raise _error(result)
         return taken, result
 
@@ -79,35 +128,103 @@ class Session:
                 return result
             await asyncio.sleep(0.1)
             waited += 0.1
+            if self.worker is None and HINT_S <= waited < HINT_S + 0.1:
+                note("no worker has taken this yet, still waiting. Is 'rollbot serve' running?")
         raise RollbotError("no worker has applied this yet; it stays in the inbox. Is 'rollbot serve' running?")
 
 
 def _error(result: dict[str, object]) -> RollbotError:
-    error = Refused(str(result.get("error") or result.get("why") or "refused"))
+    error = Refused(str(result.get("error") or result.get("why")))
     code = result.get("code", 4 if "rule" in result else 1)
     error.code = code if isinstance(code, int) else 1
     return error
 
 
 @contextlib.asynccontextmanager
-async def session(*, working: bool = False, **overrides: object) -> AsyncIterator[Session]:
-    """``working``: this process does the worker's part if no other does."""
-    settings = load_settings(**overrides)
-    prepare(settings)
-    lock = own(settings) if working else None
-    parts = build(settings)
-    await parts.start()
-    worker = Worker(parts.world, parts.slack.publisher if parts.slack else None) if lock else None
+async def session(*, fresh: bool = False, books: bool = True) -> AsyncIterator[Session]:
+    """For a command that reads what is stored; no process is started. ``fresh``: makes the database if there is none.
+    ``books``: needs the folder of playbooks."""
+    settings = load_settings()
+    if books:
+        need_playbooks(settings)
+    log_in_lines()
+    parts = build(settings, warm=())
     try:
-        if worker:
-            await worker.start()
-        yield Session(parts, worker)
+        await open_store(parts, fresh=fresh, owned=False)
+        yield Session(parts)
     finally:
-        if worker:
-            await worker.stop()
+        await parts.store.stop()
+
+
+@contextlib.asynccontextmanager
+async def looking(feature: str | None, *, fresh: bool = False) -> AsyncIterator[Session]:
+    """For a command that asks outside systems of one feature, or of all. Raises Unknown for a feature that is not
+    there before anything is opened."""
+    settings = load_settings()
+    need_playbooks(settings)
+    log_in_lines()
+    parts = build(settings, warm=types_of(settings, feature))
+    try:
+        await open_store(parts, fresh=fresh, owned=False)
+        await warm(parts)
+        yield Session(parts)
+    finally:
         await parts.stop()
-        if lock:
+
+
+@contextlib.asynccontextmanager
+async def working(feature: str, kinds: Iterable[Kind] = tuple(Kind)) -> AsyncIterator[Session]:
+    """For a command that a worker applies: this process, if no other is the worker. ``kinds``: which components it is
+    about. Raises as ``looking``."""
+    settings = load_settings()
+    need_playbooks(settings)
+    log_in_lines()
+    types = types_of(settings, feature, kinds)
+    lock = own(settings)
+    parts = build(settings, warm=types if lock else ())
+    try:
+        await open_store(parts, fresh=True, owned=lock is not None)
+        if lock is None:
+            yield Session(parts)
+            return
+        await warm(parts)
+        async with _worker(parts) as worker:
+            yield Session(parts, worker)
+    finally:
+        await parts.stop()
+        if lock is not None:
             lock.close()
+
+
+async def warm(parts: Parts) -> None:
+    """Starts the children, and waits for heavy libraries: a call that imports them itself takes longer than a plan
+    may (measured: Feast 8-10 s)."""
+    await parts.children.start()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(WARM_S):
+            await parts.children.warmed()
+
+
+@contextlib.asynccontextmanager
+async def _worker(parts: Parts) -> AsyncIterator[Worker]:
+    """A worker for as long as the command lasts. At the end what is due is posted once, and the log is signed."""
+    from bot.flows import clockwork
+    from bot.worker import Worker
+
+    if parts.slack:
+        await parts.slack.start(listen=False)
+    worker = Worker(parts.world, parts.slack.publisher if parts.slack else None)
+    try:
+        await worker.start()
+        yield worker
+    finally:
+        await worker.stop()
+        with contextlib.suppress(RollbotError, OSError):
+            await clockwork.checkpoint(parts.world, parts.sign, parts.keep_checkpoint)
+        if parts.slack:
+            with contextlib.suppress(RollbotError, OSError):
+                await parts.slack.publisher.publish_due()
+            await parts.slack.stop()
 
 
 def terminal() -> Actor:

@@ -48,7 +48,16 @@ class Request(Value):
 
     def same_as(self) -> list[object]:
         """Two requests that say the same are one run while it is open."""
-        return [self.feature, self.purpose, self.to, self.at, sorted(self.without), self.mode, self.playbook, self.of_run]
+        return [
+            self.feature,
+            self.purpose,
+            self.to,
+            self.at,
+            sorted(self.without),
+            self.mode,
+            self.playbook,
+            self.of_run,
+        ]
 
 
 class Decide(Value):

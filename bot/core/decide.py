@@ -41,7 +41,7 @@ def decide(run: Run, command: Decide, actor: Actor, j: Judging) -> Moved:
     """One person's yes or no. A second press by the same person changes nothing and says so."""
     _awaiting(run, command.digest)
     need = run.requirement or rules.Requirement()
-    verdict = rules.may_decide(j.policy, need, j.who, run.requester.id, run.mode)
+    verdict = rules.may_decide(j.policy, need, j.who, run.requester.id)
     _no(verdict)
     if any(n.person == j.who.person and n.digest == command.digest for n in run.nods):
         raise Refused("you have already decided this", rule="decided")
@@ -57,9 +57,9 @@ def decide(run: Run, command: Decide, actor: Actor, j: Judging) -> Moved:
         texts={"reason": command.reason} if command.reason else {},
     )
     if not command.yes:
-        return _end(run, Status.rejected, f"rejected: {command.reason}" if command.reason else "rejected", actor, j.now), [
-            event
-        ]
+        return _end(
+            run, Status.rejected, f"rejected: {command.reason}" if command.reason else "rejected", actor, j.now
+        ), [event]
     if rules.satisfied(j.policy, need, run.nods, command.digest):
         run = _go(run, actor, j.now)
     return run, [event]
@@ -117,7 +117,7 @@ def _needs_person(run: Run) -> None:
         raise Refused(f"{run.name} is not waiting for a person: it is {run.status}", rule="not waiting")
 
 
-def retry(run: Run, command: Retry, actor: Actor, j: Judging) -> Moved:
+def retry(run: Run, command: Retry, actor: Actor, j: Judging) -> Moved:  # noqa: ARG001  one shape for all presses
     """Failed and inconclusive steps begin again, with a fresh pre-image for those that changed nothing."""
     _needs_person(run)
     _no(rules.may_control(j.policy, j.who, run.requester.id))

@@ -117,9 +117,7 @@ def plan_steps(acts: list[Act], resources: dict[str, str], captures: dict[str, C
     return steps
 
 
-def _step(
-    n: int, group: int, verb: str, act: Act, resources: dict[str, str], captures: dict[str, Capture]
-) -> PlanStep:
+def _step(n: int, group: int, verb: str, act: Act, resources: dict[str, str], captures: dict[str, Capture]) -> PlanStep:
     to = captures.get(act.component) if verb in ("restore", "verify", "wait", "enable") else None
     return PlanStep(
         n=n,

@@ -99,7 +99,7 @@ class Act(BaseModel):
 
 
 class Bound(BaseModel):
-    """A playbook bound to a feature. ``skipped``: kinds the feature lacks; ``unhandled``: components no step restores."""
+    """A playbook bound to a feature. ``skipped``: kinds that it lacks; ``unhandled``: components no step restores."""
 
     model_config = ConfigDict(frozen=True)
 

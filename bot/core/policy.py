@@ -157,9 +157,7 @@ def requirement(policy: Policy, *, tier: int, risk: Risk, mode: str, owner: str,
 
 def _matches(when: Match, tier: int, risk: Risk, mode: str) -> bool:
     tiers = [when.tier] if isinstance(when.tier, int) else when.tier
-    return (
-        (tiers is None or tier in tiers) and when.risk in (None, risk) and when.mode in (None, mode)
-    )
+    return (tiers is None or tier in tiers) and when.risk in (None, risk) and when.mode in (None, mode)
 
 
 def _alternatives(rule: Rule, owner: str) -> list[Alternative]:
@@ -200,7 +198,7 @@ def may_break_glass(policy: Policy, who: Standing) -> Verdict:
     return Refused(rule="break glass", why=f"only {_said(policy.break_glass)} may run without approval{_blind(who)}")
 
 
-def may_decide(policy: Policy, need: Requirement, who: Standing, requester: str, mode: str) -> Verdict:
+def may_decide(policy: Policy, need: Requirement, who: Standing, requester: str) -> Verdict:
     """May this person's yes or no count? The requester never counts, under no account."""
     if same(policy, who.person) == same(policy, requester):
         return Refused(rule="four eyes", why="you asked for this, so somebody else must decide")

@@ -45,7 +45,12 @@ def planned(run: Run, plan: Plan, expires_at: datetime, now: datetime) -> Moved:
         act="run_planned",
         before=body.from_version,
         after=body.to_version,
-        facts={"plan": plan.no, "digest": plan.digest, "needs": body.requirement.say(), "blockers": len(plan.seen.blockers)},
+        facts={
+            "plan": plan.no,
+            "digest": plan.digest,
+            "needs": body.requirement.say(),
+            "blockers": len(plan.seen.blockers),
+        },
     )
     return _after_plan(run, plan, expires_at, now), [event]
 
@@ -81,10 +86,14 @@ def parked(run: Run, why: str, seconds: float, now: datetime) -> Run:
 
 def started(run: Run, now: datetime) -> Moved:
     """Locks are held and versions are as approved."""
-    return run.to(started_at=now, wake_at=None), [Happened(act="run_started", before=run.from_version, after=run.to_version)]
+    return run.to(started_at=now, wake_at=None), [
+        Happened(act="run_started", before=run.from_version, after=run.to_version)
+    ]
 
 
-def intended(run: Run, n: int, before: Capture | None, origin: Capture | None, to: Capture | None, now: datetime) -> Moved:
+def intended(
+    run: Run, n: int, before: Capture | None, origin: Capture | None, to: Capture | None, now: datetime
+) -> Moved:
     """Pre-image and intent, before anything is touched. A repetition keeps the first pre-image."""
     step = run.step(n)
     step = step.model_copy(
@@ -109,7 +118,9 @@ def intended(run: Run, n: int, before: Capture | None, origin: Capture | None, t
 
 def forgot_before(run: Run, n: int, why: str) -> Run:
     """The pre-image is no longer what is there and nothing was written: the next try takes a fresh one."""
-    return run.with_step(run.step(n).model_copy(update={"before": None, "origin": None, "status": "pending", "note": why}))
+    return run.with_step(
+        run.step(n).model_copy(update={"before": None, "origin": None, "status": "pending", "note": why})
+    )
 
 
 def acted(run: Run, n: int, receipt: Receipt, now: datetime) -> Moved:
@@ -189,7 +200,9 @@ def needs_person(run: Run, why: str) -> Moved:
 
 def skipped(run: Run, n: int, note: str, now: datetime) -> Moved:
     step = run.step(n).model_copy(update={"status": "skipped", "note": note, "ended_at": now})
-    event = Happened(act="step_skipped", facts={"step": n, "verb": step.verb, "component": step.component}, texts={"why": note})
+    event = Happened(
+        act="step_skipped", facts={"step": n, "verb": step.verb, "component": step.component}, texts={"why": note}
+    )
     return _times(run.with_step(step), now), [event]
 
 
@@ -211,7 +224,9 @@ def finished(run: Run, now: datetime) -> Moved:
     """All steps are over."""
     bad = [s for s in run.steps if s.status == "failed" or (s.verb == "verify" and s.status == "skipped")]
     status = Status.degraded if bad or run.accepted else Status.succeeded
-    run = run.to(status=status, waiting_for=None, why=_outcome(run, status), ended_at=now, wake_at=None, left=left_behind(run))
+    run = run.to(
+        status=status, waiting_for=None, why=_outcome(run, status), ended_at=now, wake_at=None, left=left_behind(run)
+    )
     return run, [Happened(act="run_ended", before=run.from_version, after=run.to_version, facts={"status": status})]
 
 

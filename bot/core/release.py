@@ -105,7 +105,12 @@ def previous(stints: list[Stint]) -> str | None:
     return earlier[-1] if earlier else None
 
 
-def choose_moment(moments: list[Moment], stints: list[Stint], version: str, at: datetime | None) -> Moment | None:
+def choose_moment(
+    moments: list[Moment],
+    stints: list[Stint],  # noqa: ARG001  a moment says itself during which release it was taken
+    version: str,
+    at: datetime | None,
+) -> Moment | None:
     """The newest moment before the next release took over, or the newest not after ``at``."""
     own = sorted((m for m in moments if m.version == version), key=lambda m: m.at)
     if at is not None:
@@ -128,7 +133,12 @@ def live_version(stints: list[Stint]) -> str | None:
     return next((s.version for s in stints if s.until is None), None)
 
 
-def mixed(feature: str, version: str, captures: dict[str, Capture], views: dict[str, str]) -> list[str]:
+def mixed(
+    feature: str,  # noqa: ARG001  every rule about a release is told of which feature it is
+    version: str,
+    captures: dict[str, Capture],
+    views: dict[str, str],
+) -> list[str]:
     """Says so where a model was trained on another feature version than the release it is part of.
 
     Read from the model version's tags ``rollbot.release`` (a version) and ``feast.feature_views``

@@ -1,4 +1,4 @@
-"""A run: one execution of one plan, as a value. How it moves is in ``decide`` (people) and ``progress`` (the engine)."""
+"""A run: one execution of one plan, as a value. It is moved by ``decide`` (people) and ``progress`` (the engine)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""THE VERBS: plan, drive, capture, apply. They call the rules and the store, never Slack and never one another's insides."""
+"""THE VERBS: plan, drive, capture, apply. They call rules and store, never Slack nor one another's insides."""

@@ -181,8 +181,7 @@ def _first(group: BaseExceptionGroup[RollbotError]) -> RollbotError:
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    assert isinstance(error, RollbotError)
-    return error
+    return error if isinstance(error, RollbotError) else RollbotError(str(error))
 
 
 def _move(run: Run, command: Pressed, item: Item, judging: Judging) -> Transition:

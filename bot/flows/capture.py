@@ -19,6 +19,8 @@ from bot.flows.world import World
 from bot.store import events, releases
 from bot.store.write import Connection
 
+EXPECTED = "dataset"
+"""For online rows: what this release's own dataset says should be served."""
 CAPTURE_S = 600.0
 """Seconds that one component may take; copying a dataset's files is the long one."""
 
@@ -51,7 +53,26 @@ async def _live(world: World, feature: Feature) -> dict[str, Capture]:
     moved = [n for n in before if before[n].version != after[n].version]
     if moved:
         raise TargetError(f"{', '.join(moved)} changed while the release was captured; nothing was stored. Try again.")
-    return {name: task.result() for name, task in tasks.items()}
+    captures = {name: task.result() for name, task in tasks.items()}
+    return await _with_doubts(world, parts, captures, errand)
+
+
+async def _with_doubts(
+    world: World, parts: list[Component], captures: dict[str, Capture], errand: Errand
+) -> dict[str, Capture]:
+    """What is live is recorded even where it can't be restored (a model whose files are gone must not keep the
+    release away from it from being known), but that is said at once, not on the night it is needed."""
+
+    async def one(part: Component) -> Capture:
+        capture = captures[part.name]
+        ready = await world.targets.readiness(part, errand, capture)
+        if ready.status == "ready":
+            return capture
+        said = f"NOT RESTORABLE: {'; '.join(ready.reasons) or 'it was not checked'}"
+        return capture.model_copy(update={"warnings": [*capture.warnings, said]})
+
+    made = await asyncio.gather(*(one(p) for p in parts))
+    return {p.name: c for p, c in zip(parts, made, strict=True)}
 
 
 async def _states(world: World, parts: list[Component]) -> dict[str, State]:
@@ -77,11 +98,16 @@ async def _import(world: World, feature: Feature, command: CaptureRelease) -> di
 
 
 async def _imported(
-    world: World, feature: Feature, command: CaptureRelease, part: Component, at: str | None, found: Mapping[str, Capture]
+    world: World,
+    feature: Feature,
+    command: CaptureRelease,
+    part: Component,
+    at: str | None,
+    found: Mapping[str, Capture],
 ) -> Capture:
     errand = Errand(timeout=CAPTURE_S, context=context(feature.feature, None, command.version, found))
     if at is None and part.kind == Kind.online:
-        at = next((c.pointer for c in found.values() if c.kind == Kind.definition), None)
+        at = EXPECTED
     capture = await world.targets.capture(part, errand, at)
     ready = await world.targets.readiness(part, errand, capture)
     if ready.status == "not_ready":
@@ -190,7 +216,9 @@ async def take_moment(world: World, name: str, actor: Actor) -> dict[str, object
 
     def store(conn: Connection) -> int:
         number = releases.add_moment(conn, moment)
-        event = Happened(act="moment_added", actor=actor, after=version, facts={"moment": number, "warnings": len(warnings)})
+        event = Happened(
+            act="moment_added", actor=actor, after=version, facts={"moment": number, "warnings": len(warnings)}
+        )
         events.append(conn, [event], world.now(), feature=name)
         return number
 

@@ -44,7 +44,7 @@ async def remind(world: World, page: Page) -> int:
     """Says waiting cards again, pages for tier 1, and repeats what was left behind until it is empty."""
     now = world.now()
     said = 0
-    waiting = await world.store.read(lambda c: runs.awaiting_approval(c))
+    waiting = await world.store.read(runs.awaiting_approval)
     for run in waiting:
         said += await _remind_of(world, run, now, page)
     again = now + timedelta(seconds=REMIND_S)
@@ -62,7 +62,14 @@ async def _remind_of(world: World, run: Run, now: datetime, page: Page) -> int:
     if policy.page and run.environment == "production":
         for n, after in enumerate(PAGE_AFTER):
             if since >= after and await _once(world, f"{run.name}:{run.plan_no}:page:{n}", now):
-                await page(policy.page, {"run": run.name, "feature": run.feature, "needs": run.requirement.say() if run.requirement else ""})
+                await page(
+                    policy.page,
+                    {
+                        "run": run.name,
+                        "feature": run.feature,
+                        "needs": run.requirement.say() if run.requirement else "",
+                    },
+                )
     return said
 
 
@@ -73,7 +80,13 @@ async def _once(world: World, key: str, now: datetime) -> bool:
 def _say(run: Run, what: str, purpose: str, now: datetime, conn: Connection) -> None:
     if run.channel:
         messages.want(
-            conn, f"{run.name}:{what}", purpose=purpose, channel=run.channel, run=run.id, parent=f"{run.name}:card", now=now
+            conn,
+            f"{run.name}:{what}",
+            purpose=purpose,
+            channel=run.channel,
+            run=run.id,
+            parent=f"{run.name}:card",
+            now=now,
         )
 
 
@@ -105,7 +118,9 @@ async def checkpoint(world: World, sign: Callable[[int, bytes], str], keep: Call
         events.add_checkpoint(conn, size, note, now)
         channel = world.books.policy().audit_channel
         if channel:
-            messages.want(conn, f"checkpoint:{size}", purpose="checkpoint", channel=channel, body={"note": note}, now=now)
+            messages.want(
+                conn, f"checkpoint:{size}", purpose="checkpoint", channel=channel, body={"note": note}, now=now
+            )
 
     await world.store.write(store)
     return note

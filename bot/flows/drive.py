@@ -61,7 +61,7 @@ async def _heartbeat(world: World, lease: Lease) -> AsyncIterator[Callable[[], A
             try:
                 await world.store.write(lambda c: runs.renew(c, lease, world.lease_s))
                 confirmed = asked
-            except Exception as e:
+            except Exception as e:  # noqa: BLE001 - whatever keeps a renewal from being confirmed counts alike
                 if isinstance(e, LostOwnership) or loop.time() - confirmed > 0.8 * world.lease_s:
                     lost = True
                     worker.cancel()
@@ -163,8 +163,8 @@ async def _begin(world: World, lease: Lease, run: Run) -> bool:
     old = await world.store.read(lambda c: runs.load_plan(c, run.id, run.plan_no))
     if old is None:
         raise KeyError(run.plan_no)
-    if not old.body.live and not old.seen.not_checked:
-        return await _start(world, lease, run)  # only hold, disable and the like: nothing that an approval is bound to
+    if not old.body.requirement.alternatives and not old.body.live:
+        return await _start(world, lease, run)  # nobody had to approve, and no version is replaced
     try:
         new = await make_plan(world, run, no=run.plan_no, diffs=False)
     except RollbotError as e:
@@ -199,7 +199,9 @@ async def _start(world: World, lease: Lease, run: Run) -> bool:
             if other is None:
                 return progress.started(r, now)
             holder.append(other)
-            return progress.parked(r, f"R-{other} is working on the same thing; this goes on when it ends", 2.0, now), []
+            return progress.parked(
+                r, f"R-{other} is working on the same thing; this goes on when it ends", 2.0, now
+            ), []
 
         runs.change(conn, run.id, move, now, lease=lease)
         return not holder
@@ -235,7 +237,9 @@ async def _work(world: World, lease: Lease, run: Run, alive: Callable[[], Awaita
 
 def _stopped(run: Run) -> str | None:
     """A failed step that stops the run, in words; None if it may go on."""
-    bad: list[RunStep] = [s for s in run.steps if s.status == "failed" and (s.on_failure == "stop" or s.verb == "verify")]
+    bad: list[RunStep] = [
+        s for s in run.steps if s.status == "failed" and (s.on_failure == "stop" or s.verb == "verify")
+    ]
     if not bad or run.accepted:
         return None
     return "; ".join(f"{s.verb} {s.component}: {s.error}" for s in bad)

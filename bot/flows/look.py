@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -26,10 +26,22 @@ class Looked:
     trouble: dict[str, str] = field(default_factory=dict)
 
 
-def context(feature: str, from_release: str | None, to_release: str | None, captures: Mapping[str, Capture]) -> dict[str, Json]:
+def context(
+    feature: str,
+    from_release: str | None,
+    to_release: str | None,
+    captures: Mapping[str, Capture],
+    without: Iterable[str] = (),
+) -> dict[str, Json]:
     """Facts of a run that a target may need."""
     siblings = {name: c.model_dump(mode="json") for name, c in captures.items()}
-    return {"feature": feature, "from_release": from_release, "to_release": to_release, "siblings": siblings}
+    return {
+        "feature": feature,
+        "from_release": from_release,
+        "to_release": to_release,
+        "siblings": siblings,
+        "without": sorted(without),
+    }
 
 
 async def look(

@@ -44,13 +44,13 @@ async def make_plan(world: World, run: Run, *, no: int, diffs: bool = True) -> P
     """Looks at everything and binds the playbook. Raises Fault, Unknown or Usage where the request can't be planned."""
     request = Request.model_validate(run.request)
     feature = world.books.feature(run.feature)
-    aim = await find_aim(world, run, request, feature)
+    aim = await find_aim(world, request, feature)
     bound = bind(aim.playbook, feature, aim.without)
     if bound.faults or (bound.unhandled and run.purpose in (Purpose.rollback, Purpose.put_back)):
         left_out = [f"no step of {aim.playbook.playbook} handles {name}" for name in bound.unhandled]
         raise Fault("; ".join(bound.faults + left_out))
     resources = {p.name: world.targets.resource(p) for p in feature.parts()}
-    about = context(feature.feature, aim.from_version, aim.to_version, aim.captures)
+    about = context(feature.feature, aim.from_version, aim.to_version, aim.captures, aim.without)
     stops = only_stops(bound.acts)
     # Stopping the harm looks at nothing but what it switches: a slow feature store must not hold it up.
     touched = frozenset(a.component for a in bound.acts) if stops else None
@@ -85,7 +85,9 @@ def _live(acts: list[Act], found: Looked, feature: Feature) -> dict[str, str]:
     waits must not void its approvals."""
     touched = {a.component for a in acts if a.verb == Verb.restore}
     return {
-        p.name: found.states[p.name].version if p.name in found.states else "?" for p in feature.parts() if p.name in touched
+        p.name: found.states[p.name].version if p.name in found.states else "?"
+        for p in feature.parts()
+        if p.name in touched
     }
 
 
@@ -100,7 +102,7 @@ def _need(world: World, run: Run, feature: Feature, aim: Aim, found: Looked, sto
     return rules.requirement(policy, tier=feature.tier, risk=risk, mode=run.mode, owner=feature.owner, stops_only=stops)
 
 
-async def find_aim(world: World, run: Run, request: Request, feature: Feature) -> Aim:
+async def find_aim(world: World, request: Request, feature: Feature) -> Aim:
     """Which captures this request means. Raises Unknown for what does not exist, Usage for what can't be meant."""
     name = feature.feature
 
@@ -157,7 +159,10 @@ def origins(of: Run) -> dict[str, Capture]:
     """What a run found before its first change of each component."""
     found: dict[str, Capture] = {}
     for step in of.steps:
-        if step.origin is not None and (step.changed or step.status in ("running", "failed", "again")):
+        if step.origin is None:
+            continue
+        earlier = step.before is not None and step.origin.digest != step.before.digest  # *Stop the harm* changed it
+        if step.changed or earlier or step.status in ("running", "failed", "again"):
             found.setdefault(step.component, step.origin)
     return found
 
@@ -172,9 +177,7 @@ def _put_back(world: World, feature: Feature, of: Run | None, stints: list[Stint
     steps = [*shipped.steps, Step(verb=Verb.lift, on=[Kind.pipeline])]
     untouched = frozenset(p.name for p in feature.parts() if p.name not in captures)
     book = shipped.model_copy(update={"steps": steps})
-    return Aim(
-        book, captures=captures, from_version=live, to_version=of.from_version, stints=stints, without=untouched
-    )
+    return Aim(book, captures=captures, from_version=live, to_version=of.from_version, stints=stints, without=untouched)
 
 
 async def _one_step(

@@ -58,7 +58,7 @@ class Work:
         )
 
     def about(self, run: Run) -> dict[str, Json]:
-        return context(run.feature, run.from_version, run.to_version, self.plan.captures)
+        return context(run.feature, run.from_version, run.to_version, self.plan.captures, self.plan.body.without)
 
 
 async def do_step(work: Work, run: Run, step: RunStep) -> None:
@@ -70,7 +70,9 @@ async def do_step(work: Work, run: Run, step: RunStep) -> None:
         elif step.verb == Verb.verify:
             await _verify(work, run, step, part)
         elif step.verb == Verb.enable and not (progress.verify_stands(run, step.n) or run.enable_anyway):
-            await work.move(lambda r: progress.skipped(r, step.n, "not enabled: verification did not pass", work.world.now()))
+            await work.move(
+                lambda r: progress.skipped(r, step.n, "not enabled: verification did not pass", work.world.now())
+            )
         else:
             await _write(work, run, step, part)
     except Moved as e:
@@ -100,7 +102,9 @@ def _acted(conn: Connection, work: Work, step: RunStep, receipt: Receipt) -> Run
     """Result row, and what is thereby no longer left behind, in one transaction."""
     now = work.world.now()
     if step.verb in (Verb.lift, Verb.enable):
-        releases.close_left(conn, work.feature.feature, "pipeline" if step.verb == Verb.lift else "flag", step.component, now)
+        releases.close_left(
+            conn, work.feature.feature, "pipeline" if step.verb == Verb.lift else "flag", step.component, now
+        )
     return runs.change(conn, work.lease.run, lambda r: progress.acted(r, step.n, receipt, now), now, lease=work.lease)
 
 
@@ -141,7 +145,10 @@ async def _wait(work: Work, run: Run, step: RunStep, part: Component) -> None:
         error = f"still not visible after {step.timeout:.0f} s: {seen.seen} of {seen.total}. {seen.note}"
         await work.move(lambda r: progress.failed(r, step.n, error, work.world.now()))
         return
-    await _again(work, step.n, f"{seen.seen} of {seen.total} see it. {seen.note}".strip(), seen.again_after)
+    # Soon at first, then ever later: what takes effect within a second is not waited for longer than that.
+    waited = (work.world.now() - began).total_seconds()
+    pause = min(seen.again_after, max(1.0, waited))
+    await _again(work, step.n, f"{seen.seen} of {seen.total} see it. {seen.note}".strip(), pause)
 
 
 async def _verify(work: Work, run: Run, step: RunStep, part: Component) -> None:

@@ -46,7 +46,7 @@ def connection(document: Document, name: str, environ: Mapping[str, str]) -> Con
         for key, value in entry.items()
         if key != "type"
     }
-    return Connection(name=name, type=entry["type"], settings=settings)
+    return Connection(name=name, type=entry["type"], settings=settings, root=str(document.path.absolute().parent))
 
 
 def expanded(document: Document, value: Json, at: Pointer, environ: Mapping[str, str]) -> Json:

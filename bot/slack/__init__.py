@@ -5,5 +5,6 @@ handlers.py   the listeners                     desk.py       what every handler
 commands/     what can be typed                 presses.py    what can be pressed and submitted
 publish.py    what should stand gets sent       render.py notify.py places.py pace.py   what, to whom, where, when
 views/        what it says                      lint.py       what Slack would refuse
+checkup.py    what would fail in the night
 people.py     groups and names                  client.py reply.py refusals.py          the way out
 """

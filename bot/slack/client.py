@@ -14,7 +14,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.slack.lint import LintError, lint_call
 
-TIMEOUT = 15
+TIMEOUT = 10
 """Seconds. Nobody waits for a chat message longer than that; the message stays due."""
 TROUBLE = (SlackApiError, aiohttp.ClientError, asyncio.TimeoutError, OSError)
 """All that a call may raise when Slack, the network or the token is at fault."""

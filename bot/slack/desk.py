@@ -16,8 +16,8 @@ from bot.slack.people import SlackPeople
 from bot.slack.refusals import error_of
 from bot.slack.reply import Private
 from bot.slack.views.form import notice
-from bot.slack.views.words import Json, Scene, Shown, said
-from bot.store import inbox, releases, runs
+from bot.slack.views.words import Json, Scene, Shown, paragraphs, said, section
+from bot.store import inbox, messages, releases, runs
 from bot.store.inbox import Taken
 from bot.store.write import Connection
 
@@ -84,7 +84,16 @@ class Desk:
         await self.open_view(origin, await making, push=push)
 
     async def tell(self, origin: Origin, text: str) -> None:
-        await self.private.answer(origin.response_url, Shown(said(text, 2900), []))
+        await self.private.answer(origin.response_url, Shown(paragraphs(text), []))
+
+    async def link(self, origin: Origin, number: int) -> None:
+        """Where the run's card stands."""
+        card = await self.world.store.read(lambda conn: messages.get(conn, f"R-{number}:card"))
+        if card is None or not card.ts or not card.posted_channel:
+            return
+        found = await self.client.chat_getPermalink(channel=card.posted_channel, message_ts=card.ts)
+        url = said(found["permalink"], 1000)
+        await self.private.answer(origin.response_url, Shown(f"R-{number}: {url}", [section(f"<{url}|R-{number}>")]))
 
     async def say_in_view(self, origin: Origin, title: str, text: str) -> None:
         await self.open_view(origin, notice(title, text))
@@ -92,20 +101,32 @@ class Desk:
     async def run(self, number: int) -> Run | None:
         return await self.world.store.read(lambda conn: runs.load(conn, number))
 
-    async def scene(self, run: Run) -> Scene:
-        """Everything a view of this run needs."""
+    async def scene(self, run: Run, *, ask: bool = True) -> Scene:
+        """Everything a view of this run needs. Without ``ask`` Slack is not asked for names: what stands before an
+        ack waits for nobody."""
 
         def read(conn: Connection) -> tuple[Any, list[dict[str, object]]]:
             return runs.load_plan(conn, run.id, run.plan_no), releases.left(conn, run=run.id)
 
         plan, left = await self.world.store.read(read)
-        return Scene(run, plan, self.world.now(), await self.names([run]), tuple(left))
+        names = await self.names([run]) if ask else self.known_names([run])
+        return Scene(run, plan, self.world.now(), names, tuple(left))
 
     async def names(self, these: Sequence[Run]) -> dict[str, str]:
         """The display names of everybody who stands in these runs."""
         people = {p for run in these for p in mentioned(run)}
         found = await asyncio.gather(*(self.people.name(p) for p in sorted(people)))
         return dict(zip(sorted(people), found, strict=True))
+
+    def known_names(self, these: Sequence[Run]) -> dict[str, str]:
+        """The names that are known already. The others are asked for behind, for the next time."""
+        found = {p: self.people.known(p) for run in these for p in mentioned(run)}
+        if any(name is None for name in found.values()):
+            self.later(self._learn(these))
+        return {person: name for person, name in found.items() if name}
+
+    async def _learn(self, these: Sequence[Run]) -> None:
+        await self.names(these)
 
 
 def mentioned(run: Run) -> set[str]:

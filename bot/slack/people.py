@@ -105,6 +105,11 @@ class SlackPeople:
         self._names[person] = (now + timedelta(seconds=good_for), name)
         return name
 
+    def known(self, person: str) -> str | None:
+        """The name if Slack has said it within the hour; asks nobody."""
+        found = self._names.get(person)
+        return found[1] if found and found[0] > self._clock.now() else None
+
     async def _ask_name(self, user: str) -> tuple[str, float]:
         try:
             async with asyncio.timeout(PATIENCE_S):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from bot.core.run import Run, Status
 from bot.slack.desk import Desk
-from bot.slack.lint import escape
+from bot.slack.lint import escape, lint, lint_call
 from bot.slack.views.card import card
 from bot.slack.views.live import live
 from bot.slack.views.outcome import broken_glass, outcome, reminder, still_left
 from bot.slack.views.words import Scene, Shown, section
 from bot.store.messages import Message
 
+log = logging.getLogger(__name__)
 GONE = None
 """Nothing is to be said any more."""
 
@@ -48,7 +50,20 @@ def render(message: Message, scene: Scene | None) -> Shown | None:
     view = OF_RUN.get(message.purpose)
     if view is None or scene is None or not _still(message.purpose, scene):
         return GONE
-    return view(scene)
+    return safe(view(scene))
+
+
+def safe(shown: Shown) -> Shown:
+    """Without the blocks that Slack would refuse: a card that lacks a line is better than none in the night. What
+    is left of it still has its first line, and every button that is sound."""
+    if not lint_call("chat.postMessage", {"text": shown.text, "blocks": shown.blocks}):
+        return shown
+    log.error("blocks were left out: %s", lint_call("chat.postMessage", {"text": shown.text, "blocks": shown.blocks}))
+    sound = [block for block in shown.blocks if not lint([block])]
+    first = [] if sound and sound[0] is shown.blocks[0] else [section(shown.text)]
+    cut = Shown(shown.text, [*first, *sound])
+    whole = not lint_call("chat.postMessage", {"text": cut.text, "blocks": cut.blocks})
+    return cut if whole else Shown(shown.text, [section(shown.text)])
 
 
 def _still(purpose: str, scene: Scene) -> bool:

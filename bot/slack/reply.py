@@ -6,13 +6,15 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import aiohttp
+
 from bot.slack.client import TROUBLE, SlackClient, checked
 from bot.slack.origin import answerable
 from bot.slack.refusals import NOT_HERE, error_of
-from bot.slack.views.words import Json, Shown, said
+from bot.slack.views.words import Json, Shown, paragraphs
 
 log = logging.getLogger(__name__)
-MOST = 2900
+SOON = aiohttp.ClientTimeout(total=5)
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Reply:
 
     def body(self) -> Json:
         """The body of the ack: seen by this person only."""
-        shown = self.shown or Shown(said(self.text, MOST), [])
+        shown = self.shown or Shown(paragraphs(self.text), [])
         body: Json = {"response_type": "ephemeral", "text": shown.text}
         body |= {"blocks": shown.blocks} if shown.blocks else {}
         return body
@@ -47,7 +49,9 @@ class Private:
         body |= {"blocks": shown.blocks} if shown.blocks else {}
         checked("chat.postEphemeral", body)
         try:
-            async with self._client.session.post(response_url, json=body, allow_redirects=False) as answer:
+            async with self._client.session.post(
+                response_url, json=body, allow_redirects=False, timeout=SOON
+            ) as answer:
                 return answer.status == 200
         except TROUBLE as e:
             log.info("an answer by response_url was lost: %s", error_of(e))
@@ -56,7 +60,7 @@ class Private:
     async def tell(self, person: str, channel: str, text: str, response_url: str = "") -> None:
         """In the channel for this person's eyes, else by response_url, else directly. Raises what is in TROUBLE if
         none of it arrived."""
-        user, shown = person.rpartition("/")[2], Shown(said(text, MOST), [])
+        user, shown = person.rpartition("/")[2], Shown(paragraphs(text), [])
         if channel and await self._in_channel(user, channel, shown):
             return
         if await self.answer(response_url, shown):

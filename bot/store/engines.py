@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.core.errors import MissingExtra
@@ -68,10 +69,4 @@ def lease_clock(conn: sa.Connection) -> sa.ColumnElement[float]:
 
 def upsert(conn: sa.Connection, table: sa.Table) -> Any:
     """``INSERT ... ON CONFLICT`` for this database."""
-    if conn.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as pg_insert
-
-        return pg_insert(table)
-    from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-
-    return sqlite_insert(table)
+    return (postgresql if conn.dialect.name == "postgresql" else sqlite).insert(table)

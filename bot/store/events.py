@@ -39,9 +39,9 @@ def append(
     events = list(happened)
     if not events:
         return
-    actors = [_actor(conn, h, now) for h in events]
-    conn.execute(upsert(conn, t.event_head).values(id=1, frontier=canonical(Frontier().to_json())).on_conflict_do_nothing())
-    at = head(conn, lock=True)
+    actors = _actors(conn, events)
+    at = _locked_head(conn)
+    made: list[tuple[audit.EventRow, audit.Event]] = []
     for happening, actor in zip(events, actors, strict=True):
         event = audit.Event(
             act=happening.act,
@@ -56,41 +56,62 @@ def append(
             texts={k: v for k, v in happening.texts.items() if v},
         )
         row, at = audit.make_event(at, event, now, lambda: secrets.token_bytes(SALT))
-        _insert(conn, row, event, run)
+        made.append((row, event))
+    _insert(conn, made, run)
     conn.execute(sa.update(t.event_head).where(t.event_head.c.id == 1).values(frontier=canonical(at.to_json())))
 
 
-def _insert(conn: sa.Connection, row: audit.EventRow, event: audit.Event, run: Run | None) -> None:
-    conn.execute(
-        sa.insert(t.events).values(
-            seq=row.seq, run=run.id if run else None, feature=event.feature, act=event.act, body=row.body
-        )
-    )
-    for name, opening in row.texts.items():
-        conn.execute(
-            sa.insert(t.event_texts).values(seq=row.seq, name=name, salt=opening.salt.hex(), text=opening.text)
-        )
+def _locked_head(conn: sa.Connection) -> Frontier:
+    at = head(conn, lock=True)
+    if at.size:
+        return at
+    first = upsert(conn, t.event_head).values(id=1, frontier=canonical(at.to_json()))
+    conn.execute(first.on_conflict_do_nothing(index_elements=["id"]))
+    return head(conn, lock=True)
 
 
-def _actor(conn: sa.Connection, happening: Happened, now: datetime) -> audit.Actor:
-    kind = audit.ActorKind(happening.actor.kind)
-    if kind not in (audit.ActorKind.person, audit.ActorKind.terminal):
-        return audit.Actor(kind, happening.actor.id)
-    return audit.Actor(kind, commitment(conn, happening.actor.id))
+def _insert(conn: sa.Connection, made: list[tuple[audit.EventRow, audit.Event]], run: Run | None) -> None:
+    rows = [
+        {
+            "seq": row.seq,
+            "run": run.id if run else None,
+            "feature": audit.storable(event.feature) if event.feature else None,
+            "act": event.act,
+            "body": row.body,
+        }
+        for row, event in made
+    ]
+    conn.execute(sa.insert(t.events), rows)
+    texts = [
+        {"seq": row.seq, "name": name, "salt": opening.salt.hex(), "text": opening.text}
+        for row, _ in made
+        for name, opening in row.texts.items()
+    ]
+    if texts:
+        conn.execute(sa.insert(t.event_texts), texts)
+
+
+def _actors(conn: sa.Connection, events: list[Happened]) -> list[audit.Actor]:
+    """People as commitments. New ones are stored in order of their names, or two appends deadlock."""
+    people = {h.actor.id for h in events if h.actor.kind in ("person", "terminal")}
+    known = {person: commitment(conn, person) for person in sorted(people)}
+    return [audit.Actor(audit.ActorKind(h.actor.kind), known.get(h.actor.id, h.actor.id)) for h in events]
 
 
 def commitment(conn: sa.Connection, person: str) -> str:
     """The one name of a person in the log; made at first need. Deleting the row makes them anonymous."""
     person = audit.storable(person)
-    fresh = upsert(conn, t.people).values(person=person, salt=secrets.token_bytes(SALT).hex())
-    conn.execute(fresh.on_conflict_do_nothing(index_elements=["person"]))
-    salt = conn.execute(sa.select(t.people.c.salt).where(t.people.c.person == person)).scalar_one()
+    known = sa.select(t.people.c.salt).where(t.people.c.person == person)
+    while (salt := conn.execute(known).scalar()) is None:
+        fresh = upsert(conn, t.people).values(person=person, salt=secrets.token_bytes(SALT).hex())
+        conn.execute(fresh.on_conflict_do_nothing(index_elements=["person"]))
     return audit.commit_text(person, bytes.fromhex(salt))
 
 
 def of_run(conn: sa.Connection, run: int) -> list[dict[str, object]]:
     """The bodies of one run's events, with the texts that are still there, in order."""
-    rows = conn.execute(sa.select(t.events.c.seq, t.events.c.body).where(t.events.c.run == run).order_by(t.events.c.seq))
+    mine = sa.select(t.events.c.seq, t.events.c.body).where(t.events.c.run == run)
+    rows = conn.execute(mine.order_by(t.events.c.seq))
     return [{**json.loads(row.body), "texts": _texts(conn, row.seq)} for row in rows]
 
 

@@ -85,7 +85,7 @@ def _run_beside_others(conn: sa.Connection, job: Job) -> None:
         if speaks_of_database(e):
             raise
         job.error = e
-    except Exception as e:
+    except Exception as e:  # noqa: BLE001  its own task hears of it
         job.error = e
 
 
@@ -98,7 +98,7 @@ def fail(group: Sequence[Job], error: BaseException) -> None:
 def _twin(error: BaseException) -> BaseException:
     try:
         twin = copy.copy(error)
-    except Exception:
+    except Exception:  # noqa: BLE001  an error that can't be copied
         return RollbotError(str(error))
     twin.__cause__ = error
     return twin

@@ -159,6 +159,8 @@ def of_run(conn: sa.Connection, run: int, purpose: str) -> list[Message]:
 def again(conn: sa.Connection, run: int, purposes: tuple[str, ...]) -> None:
     """What a run's messages say may have changed although the run has not."""
     mine = sa.and_(t.messages.c.run == run, t.messages.c.purpose.in_(purposes))
+    # in the order in which a change of the run wants them, or the two deadlock
+    conn.execute(sa.select(t.messages.c.key).where(mine).order_by(t.messages.c.key).with_for_update()).all()
     conn.execute(sa.update(t.messages).where(mine).values(wanted=t.messages.c.wanted + 1))
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+import contextlib
+from collections.abc import Callable, Iterator
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -33,6 +33,9 @@ class PostgresStore:
         self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._urgent: asyncio.Queue[Job | None] = asyncio.Queue()
         self._closed = False
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -44,28 +47,43 @@ class PostgresStore:
         self._urgent.put_nowait(None)
         if self._task:
             await asyncio.wait([self._task])
+        await self._idle.wait()  # a connection in use would be left behind open
         await self._inbox.dispose()
         await self._engine.dispose()
 
     async def write(self, fn: Fn[T]) -> T:
-        if self._closed:
-            raise StoreDown(CLOSED)
-        result = await transaction(self._engine, fn)
+        with self._in_use():
+            result = await transaction(self._engine, fn)
         self.on_write()
         return result
 
     async def read(self, fn: Fn[T]) -> T:
+        with self._in_use():
+            return await transaction(self._reader, fn, doing="be read", outcome="try again")
+
+    @contextlib.contextmanager
+    def _in_use(self) -> Iterator[None]:
         if self._closed:
-            raise StoreDown("the store is closed")
-        return await transaction(self._reader, fn, doing="be read", outcome="try again")
+            raise StoreDown(CLOSED)
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
 
     async def intake(self, fn: Fn[T]) -> T:
         if self._closed:
             raise StoreDown(CLOSED)
-        job = Job(fn, lambda: self.on_write())
+        job = Job(fn, self._stored)
         self._urgent.put_nowait(job)
         result: T = await job.future
         return result
+
+    def _stored(self) -> None:
+        self.on_write()
 
     async def _work(self) -> None:
         group: list[Job] = []
@@ -90,7 +108,7 @@ class PostgresStore:
     async def _commit(self, group: list[Job]) -> None:
         try:
             await self._attempt(group)
-        except Exception as e:
+        except Exception as e:  # noqa: BLE001  whatever it is, everybody who waits must hear of it
             await self._once_more(group, e)
         for job in group:
             job.settle()
@@ -106,7 +124,7 @@ class PostgresStore:
         for part in parts:
             try:
                 await self._attempt(part)
-            except Exception as e:
+            except Exception as e:  # noqa: BLE001  as above
                 fail(part, e)
         if not parts:
             fail(group, error)
@@ -123,18 +141,18 @@ async def transaction(
     engine: AsyncEngine, fn: Fn[T], *, doing: str = "take writes", outcome: str = "nothing was stored"
 ) -> T:
     """One transaction around ``fn``. Raises StoreDown for trouble with the database, and what ``fn`` raises."""
-    at: Any = "connect"
+    at = "connect"
     try:
         async with engine.connect() as conn:
             at = "run"
             result = await conn.run_sync(fn)
             at = "commit"
             await conn.commit()
-    except OSError as e:
-        if at == "connect":  # names that don't resolve, refused connections
+    except (OSError, DBAPIError, sa.exc.TimeoutError) as e:
+        if at == "connect" and isinstance(e, OSError):  # refused, or a name that does not resolve
             raise StoreDown(f"the database can't be reached ({e}): {outcome}") from e
-        raise down(e, doing=doing, outcome=outcome) from e
-    except (DBAPIError, sa.exc.TimeoutError) as e:
-        lost = at == "commit" and _lost(e)
-        raise down(e, doing=doing, outcome=UNKNOWN if lost else outcome) from e
+        told = down(e, doing=doing, outcome=UNKNOWN if at == "commit" and _lost(e) else outcome)
+        if told is e:
+            raise
+        raise told from e
     return result

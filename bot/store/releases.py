@@ -72,15 +72,21 @@ def stints(conn: sa.Connection, feature: str) -> list[Stint]:
 
 def goes_live(conn: sa.Connection, feature: str, version: str, now: datetime, *, rolled_back: bool = False) -> None:
     """``version`` is live from now; what was live before ends, by a rollback or not. No-op if it is live already."""
-    live = conn.execute(sa.select(t.stints).where(t.stints.c.feature == feature, t.stints.c.until.is_(None))).first()
-    if live and live.version == version:
-        return
-    if live:
-        end = sa.update(t.stints).where(t.stints.c.id == live.id)
-        conn.execute(end.values(until=iso(now), rolled_back=rolled_back))
-    conn.execute(
-        sa.insert(t.stints).values(feature=feature, version=version, since=iso(now), until=None, rolled_back=False)
+    open_one = t.stints.c.until.is_(None)
+    present = sa.select(t.stints).where(t.stints.c.feature == feature, open_one).with_for_update()
+    begin = upsert(conn, t.stints).values(
+        feature=feature, version=version, since=iso(now), until=None, rolled_back=False
     )
+    begin = begin.on_conflict_do_nothing(index_elements=["feature"], index_where=open_one).returning(t.stints.c.id)
+    while True:
+        live = conn.execute(present).first()
+        if live and live.version == version:
+            return
+        if live:
+            end = sa.update(t.stints).where(t.stints.c.id == live.id)
+            conn.execute(end.values(until=iso(now), rolled_back=rolled_back))
+        if conn.execute(begin).first() is not None:  # else another one went live between our look and our insert
+            return
 
 
 def add_stint(conn: sa.Connection, feature: str, stint: Stint) -> None:
@@ -156,7 +162,8 @@ def left(conn: sa.Connection, *, feature: str | None = None, run: int | None = N
     query = sa.select(t.left_behind).where(t.left_behind.c.closed_at.is_(None))
     query = query.where(t.left_behind.c.feature == feature) if feature else query
     query = query.where(t.left_behind.c.run == run) if run else query
-    rows = conn.execute(query.order_by(t.left_behind.c.id).limit(100))
+    # By id itself SQLite would read everything that was ever left, to have it in order.
+    rows = conn.execute(query.order_by(t.left_behind.c.id + 0).limit(100))
     return [
         {"id": r.id, "run": r.run, "feature": r.feature, "what": r.what, "component": r.component, "say": r.say, "since": r.since}
         for r in rows
@@ -172,12 +179,17 @@ def due_reminders(conn: sa.Connection, now: datetime, again_at: datetime) -> lis
 
 def index_feature(conn: sa.Connection, feature: str, resources: dict[str, str]) -> None:
     """Which outside things a feature stands on; rewritten only where it changed."""
-    rows = conn.execute(sa.select(t.catalogue).where(t.catalogue.c.feature == feature))
-    if {r.component: r.resource for r in rows} == resources:
+    mine = t.catalogue.c.feature == feature
+    known = {r.component: r.resource for r in conn.execute(sa.select(t.catalogue).where(mine))}
+    if known == resources:
         return
-    conn.execute(sa.delete(t.catalogue).where(t.catalogue.c.feature == feature))
-    for component, resource in resources.items():
-        conn.execute(sa.insert(t.catalogue).values(feature=feature, component=component, resource=resource))
+    for component in sorted(known.keys() | resources.keys()):  # in order: two runs of one feature may be planned at once
+        resource = resources.get(component)
+        if resource is None:
+            conn.execute(sa.delete(t.catalogue).where(mine, t.catalogue.c.component == component))
+            continue
+        row = upsert(conn, t.catalogue).values(feature=feature, component=component, resource=resource)
+        conn.execute(row.on_conflict_do_update(index_elements=["feature", "component"], set_={"resource": resource}))
 
 
 def sharing(conn: sa.Connection, feature: str, resources: dict[str, str]) -> list[str]:
@@ -194,5 +206,6 @@ def sharing(conn: sa.Connection, feature: str, resources: dict[str, str]) -> lis
 
 def runs_that_left(conn: sa.Connection, feature: str, limit: int = 20) -> list[int]:
     """The newest runs that left something behind, whether it still is or not."""
-    query = sa.select(t.left_behind.c.run).where(t.left_behind.c.feature == feature).distinct()
-    return [int(r.run) for r in conn.execute(query.order_by(t.left_behind.c.run.desc()).limit(limit))]
+    left_some = sa.exists().where(t.left_behind.c.run == t.runs.c.id)
+    query = sa.select(t.runs.c.id).where(t.runs.c.feature == feature, left_some)
+    return [int(r.id) for r in conn.execute(query.order_by(t.runs.c.id.desc()).limit(limit))]

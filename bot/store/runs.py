@@ -43,17 +43,27 @@ def _whole(conn: sa.Connection, run: int, body: str) -> Run:
     of_plan = sa.and_(t.steps.c.run == run, t.steps.c.plan == doc.get("plan_no", 0))
     rows = conn.execute(sa.select(t.steps.c.body).where(of_plan).order_by(t.steps.c.n))
     doc["steps"] = [json.loads(r.body) for r in rows]
-    nods = conn.execute(sa.select(t.approvals.c.body).where(t.approvals.c.run == run).order_by(t.approvals.c.at))
+    by_time = (t.approvals.c.at, t.approvals.c.person, t.approvals.c.digest)
+    nods = conn.execute(sa.select(t.approvals.c.body).where(t.approvals.c.run == run).order_by(*by_time))
     doc["nods"] = [json.loads(r.body) for r in nods]
     return Run.model_validate(doc)
 
 
 def change(
-    conn: sa.Connection, run: int, move: Transition, now: datetime, *, lease: Lease | None = None, tell: bool = True
+    conn: sa.Connection,
+    run: int,
+    move: Transition,
+    now: datetime,
+    *,
+    lease: Lease | None = None,
+    tell: bool = True,
+    also: Callable[[Run], None] | None = None,
 ) -> Run:
     """Locks the run, applies a pure transition, saves run, events and messages in this transaction.
 
-    With a ``lease`` nothing is written unless it still holds. Raises LostOwnership, and KeyError for no such run."""
+    With a ``lease`` nothing is written unless it still holds. ``also`` writes what else follows from the run as it is
+    now, before the log's head is locked: rows that are locked after it deadlock with whoever appends (stints, holds).
+    Raises LostOwnership, and KeyError for no such run."""
     row = conn.execute(sa.select(t.runs.c.body).where(t.runs.c.id == run).with_for_update()).first()
     if row is None:
         raise KeyError(run)
@@ -63,6 +73,8 @@ def change(
         _save(conn, old, new, now, lease)
     elif lease:
         _fenced(conn, lease, {})
+    if also:
+        also(new)
     if tell and new is not old:
         messages.want_run(conn, new, now)
     events.append(conn, happened, now, run=new)
@@ -137,6 +149,8 @@ def _save_nod(conn: sa.Connection, run: int, nod: Nod, now: datetime) -> None:
 
 def save_plan(conn: sa.Connection, run: int, plan: Plan) -> None:
     """Keeps a plan; the same number again replaces what was only observed."""
+    # The foreign key locks the run weakly; two who then both want to change it would deadlock.
+    conn.execute(sa.select(t.runs.c.id).where(t.runs.c.id == run).with_for_update())
     values = {"digest": plan.digest, "body": plan.model_dump_json()}
     row = upsert(conn, t.plans).values(run=run, no=plan.no, **values)
     conn.execute(row.on_conflict_do_update(index_elements=["run", "no"], set_=values))
@@ -174,12 +188,13 @@ def void_leases(conn: sa.Connection) -> None:
 
 
 def due(conn: sa.Connection, now: datetime, limit: int = 50) -> list[int]:
-    """Runs that somebody should drive now: planning, running, or parked until a time that has come."""
+    """Runs that somebody should drive now: planning, running, parked until a time that has come, or with a card that
+    nobody decided in time."""
     clock = lease_clock(conn)
+    undecided = sa.and_(t.runs.c.waiting_for == "approval", t.runs.c.expires_at <= iso(now))
     awake = sa.or_(
         t.runs.c.status.in_(("planning", "running")),
-        sa.and_(t.runs.c.status == "waiting", t.runs.c.wake_at <= iso(now)),
-        t.runs.c.expires_at <= iso(now),
+        sa.and_(t.runs.c.status == "waiting", sa.or_(t.runs.c.wake_at <= iso(now), undecided)),
     )
     unowned = sa.or_(t.runs.c.lease_until.is_(None), t.runs.c.lease_until <= clock)
     query = sa.select(t.runs.c.id).where(t.runs.c.ended_at.is_(None), awake, unowned, t.runs.c.body != "")
@@ -188,15 +203,24 @@ def due(conn: sa.Connection, now: datetime, limit: int = 50) -> list[int]:
 
 def lock(conn: sa.Connection, run: int, resources: Iterable[str], now: datetime) -> int | None:
     """Takes all resource locks, by name; None if taken, else the run that holds one (nothing is kept then)."""
-    wanted = sorted(set(resources))
-    for resource in wanted:
-        row = upsert(conn, t.resource_locks).values(resource=resource, run=run, taken_at=iso(now))
-        conn.execute(row.on_conflict_do_nothing(index_elements=["resource"]))
-        holder = conn.execute(sa.select(t.resource_locks.c.run).where(t.resource_locks.c.resource == resource)).scalar()
+    for resource in sorted(set(resources)):
+        holder = _lock_one(conn, run, resource, now)
         if holder != run:
             free(conn, run)
-            return int(holder or 0)
+            return holder
     return None
+
+
+def _lock_one(conn: sa.Connection, run: int, resource: str, now: datetime) -> int:
+    """Who holds it now."""
+    row = upsert(conn, t.resource_locks).values(resource=resource, run=run, taken_at=iso(now))
+    taking = row.on_conflict_do_nothing(index_elements=["resource"])
+    holder = sa.select(t.resource_locks.c.run).where(t.resource_locks.c.resource == resource)
+    while True:
+        conn.execute(taking)
+        found = conn.execute(holder).scalar()
+        if found is not None:  # else it was freed between our insert and our look
+            return int(found)
 
 
 def free(conn: sa.Connection, run: int) -> None:

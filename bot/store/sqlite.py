@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import sqlalchemy as sa
+
 from bot.store.engines import sqlite_engine
 from bot.store.jobs import Fn, Job, StoreDown, T, down, fail, nothing_done, run_group
 
@@ -92,17 +94,23 @@ class SqliteStore:
         try:
             reading = self._pool.submit(run)
         except RuntimeError:
-            raise StoreDown("the store is closed") from None
+            raise StoreDown(CLOSED) from None
         try:
             return await asyncio.wrap_future(reading)
-        except Exception as e:
-            raise down(e, doing="be read", outcome="try again") from e
+        except sa.exc.DBAPIError as e:
+            told = down(e, doing="be read", outcome="try again")
+            if told is e:
+                raise
+            raise told from e
 
     async def _put(self, fn: Fn[T], *, urgent: bool) -> T:
-        job = Job(fn, lambda: self.on_write())
+        job = Job(fn, self._stored)
         self._line.put(job, urgent=urgent)
         result: T = await job.future
         return result
+
+    def _stored(self) -> None:
+        self.on_write()
 
     def _work(self) -> None:
         while group := self._line.take():
@@ -112,7 +120,7 @@ class SqliteStore:
         try:
             with self._writer.begin() as conn:
                 run_group(conn, group)
-        except BaseException as e:
+        except BaseException as e:  # noqa: BLE001  whatever it is, everybody who waits must hear of it
             fail(group, down(e))
         for job in group:
             job.settle()

@@ -65,7 +65,10 @@ runs = sa.Table(
 )
 _OPEN = runs.c.ended_at.is_(None)
 sa.Index("uq_runs_same_as", runs.c.same_as, unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN)
-sa.Index("ix_runs_open", runs.c.status, sqlite_where=_OPEN, postgresql_where=_OPEN)
+# By id, or SQLite reads all runs that ever were to find the open ones in order.
+sa.Index("ix_runs_open", runs.c.id, sqlite_where=_OPEN, postgresql_where=_OPEN)
+_CHILD = runs.c.of_run.is_not(None)
+sa.Index("ix_runs_of", runs.c.of_run, sqlite_where=_CHILD, postgresql_where=_CHILD)
 sa.Index("ix_runs_feature", runs.c.feature, runs.c.id)
 sa.Index("ix_runs_channel_open", runs.c.channel, sqlite_where=_OPEN, postgresql_where=_OPEN)
 
@@ -255,6 +258,9 @@ checkpoints = sa.Table(
 )
 
 SQLITE_TRIGGERS = {
+    # REPLACE deletes the old row without a word to the trigger below.
+    "events_no_replace": "CREATE TRIGGER events_no_replace BEFORE INSERT ON events "
+    "WHEN EXISTS (SELECT 1 FROM events WHERE seq = NEW.seq) BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
     "events_no_update": "CREATE TRIGGER events_no_update BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
     "events_no_delete": "CREATE TRIGGER events_no_delete BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
 }

@@ -146,7 +146,7 @@ class DeltaDataset(BaseModel):
     def _uri(self, connection: Connection) -> str:
         uri = self.uri.removeprefix("file://")
         if "://" not in uri and not uri.startswith("/"):
-            root = connection.settings.get("root")
+            root = connection.settings.get("root") or connection.root
             if not root:
                 raise Fault(
                     f"uri {self.uri!r} is relative and connection {connection.name!r} has no root: give either in full"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bot.core.errors import Moved, TargetError
 from bot.core.target import Call, Receipt
 from bot.targets.delta_capture import Held, Limits, same_content
-from bot.targets.delta_files import Storage, bytes_of, check
+from bot.targets.delta_files import Storage, bytes_of, check, fault
 from bot.targets.delta_log import (
     KEY,
     RESTORES,
@@ -122,7 +122,9 @@ class Restore:
         for file in again:
             self.call.check()
             self.storage.write(file.path, bytes_of(self.storage, file, self.held.refs, self.call.blobs))
-        return [f"{len(again)} files brought back from copies"] if again else []
+            if wrong := fault(self.storage, file):
+                raise TargetError(f"{file.path} was written to {self.uri} again, but {wrong}", retriable=True)
+        return [f"brought back from copies: {len(again)} of {len(files)} files"] if again else []
 
     def _by_log(self, live: Table) -> list[str]:
         """First the files that vacuum took, then the restore, then the settings that it took back."""

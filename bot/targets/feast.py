@@ -27,7 +27,7 @@ from bot.core.target import (
     diff_facts,
 )
 from bot.targets import feast_definition as definition
-from bot.targets import feast_pin, feast_sandbox, feast_source
+from bot.targets import feast_kept, feast_pin, feast_sandbox, feast_source
 from bot.targets.feast_definition import Definition
 from bot.targets.feast_facts import facts
 from bot.targets.feast_online import FeastOnline
@@ -80,7 +80,7 @@ class FeastDefinition(BaseModel):
                 facts=facts(found),
                 observed=_observed(feast, self.view),
                 data={"number": found.number, "parts": found.parts},
-                blobs={"definition": call.blobs.put(definition.encode(found), f"{self.view}-{found.pointer}.json")},
+                blobs={"definition": call.blobs.put(feast_kept.encode(found), f"{self.view}-{found.pointer}.json")},
                 taken_at=call.now,
                 expected=at is not None,
                 warnings=[*version_warnings(), *found.warnings, *_import_warnings(at, found)],
@@ -90,7 +90,7 @@ class FeastDefinition(BaseModel):
         """Bytes, history, registry and source; writes nothing."""
         try:
             with opened(call.connection, self.drill) as feast:
-                want = definition.load(c, call.blobs)
+                want = feast_kept.load(c, call.blobs)
                 reasons = feast_pin.unrestorable(feast, want)
                 feast_source.readable(feast, want)
         except CorruptBlob as error:
@@ -111,7 +111,7 @@ class FeastDefinition(BaseModel):
     def restore(self, call: Call, c: Capture, before: Capture) -> Receipt:
         """Raises Moved, CorruptBlob, TargetError. Makes no version in Feast's history."""
         with opened(call.connection, self.drill) as feast:
-            want = definition.load(c, call.blobs)
+            want = feast_kept.load(c, call.blobs)
             live = definition.read(feast, self.view)
             feast_pin.guard(feast, live, want, (before.pointer, dict(before.data.get("parts", {}))))
             changed = feast_pin.bring_back(feast, want, call.check)

@@ -6,13 +6,12 @@ so the identity of a definition is computed here from everything a person would 
 
 from __future__ import annotations
 
-import base64
 import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bot.core.errors import CorruptBlob, TargetError
-from bot.core.target import BlobRef, Capture, Json, canonical, digest_of
+from bot.core.errors import TargetError
+from bot.core.target import Json, canonical, digest_of
 from bot.targets.feast_store import Opened, lib, unknown_view
 
 PROTO = "feast.protos.feast.core."
@@ -233,58 +232,3 @@ def _as_dict(message: Any) -> dict[str, Json]:
     found = lib("google.protobuf.json_format").MessageToDict(message, preserving_proto_field_name=True)
     plain: dict[str, Json] = json.loads(canonical(found))
     return plain
-
-
-# -- bytes ---------------------------------------------------------------------------------------------
-
-
-def encode(d: Definition) -> bytes:
-    """The protos of view, sources and entities, in one document."""
-    document = {
-        "format": 1,
-        "type": d.type,
-        "view": _text(d.view),
-        "sources": {n: None if s is None else _text(s) for n, s in d.sources.items()},
-        "entities": {n: _text(e) for n, e in d.entities.items()},
-    }
-    return canonical(document).encode()
-
-
-def decode(data: bytes, number: int | None) -> Definition:
-    """The inverse of ``encode``. Raises CorruptBlob."""
-    try:
-        document = json.loads(data)
-        module, cls, proto_module, proto = TYPES[document["type"]]
-        source = lib("feast.data_source").DataSource.from_proto
-        source_proto = lib(PROTO + "DataSource_pb2").DataSource
-        entity, entity_proto = lib("feast.entity").Entity.from_proto, lib(PROTO + "Entity_pb2").Entity
-        return Definition(
-            type=document["type"],
-            view=getattr(lib(module), cls).from_proto(
-                getattr(lib(proto_module), proto).FromString(base64.b64decode(document["view"]))
-            ),
-            number=number,
-            sources={
-                n: None if t is None else source(source_proto.FromString(base64.b64decode(t)))
-                for n, t in document["sources"].items()
-            },
-            entities={n: entity(entity_proto.FromString(base64.b64decode(t))) for n, t in document["entities"].items()},
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise CorruptBlob(f"the captured definition can't be read: {error}") from error
-
-
-def load(c: Capture, blobs: Any) -> Definition:
-    """The captured definition, checked against its digest. Raises CorruptBlob."""
-    ref = c.blobs.get("definition")
-    if not isinstance(ref, BlobRef) or "parts" not in c.data:
-        raise CorruptBlob("the capture holds no definition")
-    number = c.data.get("number")
-    found = decode(blobs.get(ref), None if number is None else int(number))
-    if found.parts != c.data["parts"]:
-        raise CorruptBlob("the captured definition is not what its digest says")
-    return found
-
-
-def _text(thing: Any) -> str:
-    return base64.b64encode(thing.to_proto().SerializeToString(deterministic=True)).decode()

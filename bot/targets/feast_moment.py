@@ -9,8 +9,7 @@ from typing import Any
 
 from bot.core.errors import CorruptBlob, Fault, TargetError
 from bot.core.target import BlobRef, Call, Capture, Json, Kind, digest_of
-from bot.targets import feast_definition as definition
-from bot.targets import feast_rows, feast_serving, feast_source, feast_tables
+from bot.targets import feast_kept, feast_rows, feast_serving, feast_source, feast_tables
 from bot.targets.feast_definition import Definition
 from bot.targets.feast_rows import Rows
 from bot.targets.feast_store import Opened, version_warnings
@@ -51,7 +50,7 @@ class Moment:
                 "unserved": self.unserved,
             },
             blobs={
-                "definition": call.blobs.put(definition.encode(d), f"{name}.json"),
+                "definition": call.blobs.put(feast_kept.encode(d), f"{name}.json"),
                 "served": call.blobs.put(feast_rows.encode(self.rows), f"{name}.parquet"),
             },
             taken_at=call.now,
@@ -140,8 +139,13 @@ def _add_unserved(place: feast_tables.Table, rows: Rows, features: list[str]) ->
 
 
 def _agree(moment: Moment, should: Rows, features: list[str]) -> None:
-    """The source says what should be served; a metadata-only apply can switch that without a word."""
-    live = moment.rows.only(features)
+    """The source says what should be served; a metadata-only apply can switch that without a word.
+
+    Rows later than the source was read for are news: a pipeline writes while a large view is being read.
+    """
+    served, until = moment.rows.only(features), int(moment.as_of.timestamp())
+    live = served.pick([key for key, row in served.rows.items() if row.time <= until])
+    should = should.pick([key for key in should.rows if key in live.rows or key not in served.rows])
     found = feast_rows.compare(should, live)
     extra = sum(1 for k in live.rows if k not in should.rows)
     moment.agreement = {
@@ -161,9 +165,8 @@ def _agree(moment: Moment, should: Rows, features: list[str]) -> None:
 
 def expected(opened: Opened, call: Call, live: Definition, at: str) -> Moment:
     """What should have been served, computed from what the source still holds."""
-    siblings = [Capture.model_validate(s) for s in (call.context.get("siblings") or {}).values()]
-    d = _sibling_definition(call, live, siblings)
-    until, version = _resolve(opened, call, d, at, siblings)
+    d = feast_kept.sibling(call, live.view.name) or live
+    until, version = _resolve(opened, call, d, at)
     source = feast_source.latest(opened, d, until, version)
     total = int(source.num_rows)
     if not total:
@@ -178,24 +181,14 @@ def expected(opened: Opened, call: Call, live: Definition, at: str) -> Moment:
     return Moment(d, rows, total, complete, until, expected=True)
 
 
-def _sibling_definition(call: Call, live: Definition, siblings: list[Capture]) -> Definition:
-    for c in siblings:
-        if c.kind == Kind.definition and "definition" in c.blobs:
-            found = definition.load(c, call.blobs)
-            if found.view.name == live.view.name:
-                return found
-    return live
-
-
-def _resolve(
-    opened: Opened, call: Call, d: Definition, at: str, siblings: list[Capture]
-) -> tuple[datetime, int | None]:
+def _resolve(opened: Opened, call: Call, d: Definition, at: str) -> tuple[datetime, int | None]:
     match = re.fullmatch(r"delta:(\d+)", at)
     if match:
         return call.now, int(match[1])
     if at == "dataset":
         path = feast_source.delta_path(opened, d.view.batch_source)
-        for c in siblings:
+        for each in (call.context.get("siblings") or {}).values():
+            c = Capture.model_validate(each)
             version = re.fullmatch(r"\D*(\d+)", c.pointer)
             if c.kind == Kind.dataset and path and version:
                 return call.now, int(version[1])

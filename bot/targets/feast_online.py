@@ -5,6 +5,7 @@ The version of this component is the definition that is being served: rows move 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -24,7 +25,16 @@ from bot.core.target import (
     Visibility,
 )
 from bot.targets import feast_definition as definition
-from bot.targets import feast_moment, feast_pin, feast_restore, feast_rows, feast_sandbox, feast_serving, feast_source
+from bot.targets import (
+    feast_kept,
+    feast_moment,
+    feast_pin,
+    feast_restore,
+    feast_rows,
+    feast_sandbox,
+    feast_serving,
+    feast_source,
+)
 from bot.targets import feast_tables as tables
 from bot.targets.feast_definition import Definition
 from bot.targets.feast_rebuild import Rebuild
@@ -97,13 +107,13 @@ class FeastOnline(BaseModel):
         """Reads the captured bytes, and for a restore by version a sample of that version's rows."""
         try:
             with opened(call.connection, self.drill) as feast:
-                live, want, rows = self._live(feast), definition.load(c, call.blobs), feast_moment.load(c, call.blobs)
-                _, reasons = way = feast_restore.choose(feast, c, want, rows, self.rebuild)
-                reasons = reasons if way[0] is None else []
-                if live.version != want.version:
-                    reasons = feast_pin.unrestorable(feast, want) + reasons
-                if way[0] == "source" and not reasons:
-                    feast_source.readable(feast, want)
+                held = self._held(call, c)
+                way, reasons = feast_restore.choose(feast, c, held.want, held.rows, self.rebuild)
+                reasons = reasons if way is None else []
+                if self._live(feast).version != held.serve.version:
+                    reasons = feast_pin.unrestorable(feast, held.serve) + reasons
+                if way == "source" and not reasons:
+                    feast_source.readable(feast, held.want)
         except CorruptBlob as error:
             return Readiness(status="not_ready", reasons=[error.message])
         except TargetError as error:
@@ -113,15 +123,15 @@ class FeastOnline(BaseModel):
     def diff(self, call: Call, c: Capture) -> Diff:
         """Rows added, changed and removed in what is served; of an incomplete capture, within its sample."""
         with opened(call.connection, self.drill) as feast:
-            live, want, rows = self._live(feast), definition.load(c, call.blobs), feast_moment.load(c, call.blobs)
-            complete = bool(c.data.get("complete"))
-            found = feast_restore.difference(feast, live, _served_only(c, rows), extra=complete)
-            moved = live.version != want.version
+            live, held = self._live(feast), self._held(call, c)
+            rows, complete = _served_only(c, held.rows), bool(c.data.get("complete"))
+            found = feast_restore.difference(feast, held.want if held.apart else live, rows, extra=complete)
+            moved = live.version != held.serve.version
             counts = {"rows_added": found.added, "rows_changed": found.changed, "rows_removed": found.removed}
-            changes = [Change(name="serves", before=live.pointer, after=want.pointer)] if moved else []
+            changes = [Change(name="serves", before=live.pointer, after=held.serve.pointer)] if moved else []
             return Diff(
                 same=not moved and not found.any,
-                summary=_summary(live, want, counts, None if complete else len(rows)),
+                summary=_summary(live, held.serve, counts, None if complete else len(rows)),
                 changes=changes,
                 counts=counts,
             )
@@ -129,15 +139,17 @@ class FeastOnline(BaseModel):
     def restore(self, call: Call, c: Capture, before: Capture) -> Receipt:
         """Raises Moved, CorruptBlob, TargetError.
 
-        If the definition being served is another one, it is brought back too: rows mean nothing without it.
+        If another definition is being served, the right one is brought back too, because rows mean nothing without
+        it: the one that the same run restores, if it restores one, else the one that was served with these rows.
         """
         with opened(call.connection, self.drill) as feast:
-            live, want, rows = self._live(feast), definition.load(c, call.blobs), feast_moment.load(c, call.blobs)
+            live, held = self._live(feast), self._held(call, c)
             at = (str(before.data.get("serves", "")), dict(before.data.get("parts", {})))
-            feast_pin.guard(feast, live, want, at)
-            if live.version != want.version and "definition" in (call.context.get("without") or []):
-                raise TargetError(f"rows of {want.pointer}, but {live.pointer} is served: restore the definition too")
-            changed, again, note = feast_restore.restore(feast, call, c, want, rows, self.rebuild)
+            feast_pin.guard(feast, live, held.serve, at)
+            if live.version != held.serve.version and "definition" in (call.context.get("without") or []):
+                served = f"rows of {held.serve.pointer}, but {live.pointer} is served"
+                raise TargetError(f"{served}: restore the definition too")
+            changed, again, note = feast_restore.restore(feast, call, c, held.want, held.serve, held.rows, self.rebuild)
             return Receipt(changed=changed, pointer=c.pointer, note=note, again_after=again)
 
     def visible(self, call: Call, c: Capture) -> Visibility:
@@ -160,27 +172,26 @@ class FeastOnline(BaseModel):
     def verify(self, call: Call, c: Capture) -> Accuracy:
         """Every kept row, read as a consumer reads it; keys too many are counted in the store.
 
-        Of several feature servers the first is asked for every row, each other one for a sample.
+        Of several feature servers the first is asked for every row, each other one for a sample. Rows of a version
+        that this run does not serve (*put back*) are read under their own version.
         """
-        rows, complete = _served_only(c, feast_moment.load(c, call.blobs)), bool(c.data.get("complete"))
-        urls = () if self.drill else self.serving
         total, extra = Comparison(), 0
+        with opened(call.connection, self.drill) as feast:
+            live, held = self._live(feast), self._held(call, c)
+            apart = held.apart and feast.versioned
+            rows, complete = _served_only(c, held.rows), bool(c.data.get("complete"))
+            urls = () if self.drill or apart else self.serving
+            if complete:
+                stored = tables.table(feast, live, held.want.number if apart else live.number).stored_keys()
+                extra = sum(1 for k in stored if k not in rows.rows)
+            if not urls:
+                total = _in_store(feast, call, held.want if apart else live, rows, apart=apart)
         try:
-            with opened(call.connection, self.drill) as feast:
-                live = self._live(feast)
-                if complete:
-                    stored = tables.table(feast, live, live.number).stored_keys()
-                    extra = sum(1 for k in stored if k not in rows.rows)
-                if not urls:
-                    total = _in_store(feast, call, live, rows)
             for n, url in enumerate(urls):
                 asked = feast_serving.sample(rows, FURTHER, self.view) if n else rows
-                one = feast_serving.at_consumers(url, self.view, asked, timeout=call.deadline, progress=call.progress)
-                total.add(one)
-        except TargetError as error:
-            if not error.retriable:
-                raise
-            return Accuracy(matched=0, expected=0, inconclusive=error.message)
+                total.add(feast_serving.at_consumers(url, self.view, asked, timeout=call.deadline, tell=call.progress))
+        except TargetError as error:  # nobody knows what that server serves
+            return Accuracy(matched=0, expected=0, where="at consumers", inconclusive=error.message)
         return Accuracy(
             matched=total.matched,
             expected=total.expected,
@@ -204,6 +215,10 @@ class FeastOnline(BaseModel):
         """Raises TargetError for anything that is no sandbox."""
         feast_sandbox.discard(call, self.drill)
 
+    def _held(self, call: Call, c: Capture) -> _Held:
+        want = feast_kept.load(c, call.blobs)
+        return _Held(want, feast_kept.sibling(call, self.view) or want, feast_moment.load(c, call.blobs))
+
     def _live(self, feast: Opened) -> Definition:
         live = definition.read(feast, self.view)
         why = feast_source.refusal(live)
@@ -214,22 +229,34 @@ class FeastOnline(BaseModel):
         return live
 
 
+@dataclass(frozen=True)
+class _Held:
+    """A capture's content. ``want``: the definition that served the rows; ``serve``: the one that this run restores."""
+
+    want: Definition
+    serve: Definition
+    rows: Rows
+
+    @property
+    def apart(self) -> bool:
+        return self.want.version != self.serve.version
+
+
 def _served_only(c: Capture, rows: Rows) -> Rows:
     """Without the features that were stored, but not served by the captured definition."""
     unserved = set(c.data.get("unserved") or [])
     return rows.only([f for f in rows.features if f not in unserved])
 
 
-def _in_store(feast: Opened, call: Call, live: Definition, rows: Rows) -> Comparison:
+def _in_store(feast: Opened, call: Call, d: Definition, rows: Rows, *, apart: bool) -> Comparison:
     """A captured feature that is no longer defined can't be asked for: its cells count as not matching."""
-    known = [f for f in rows.features if f in {g.name for g in live.view.features}]
+    known = [f for f in rows.features if f in {g.name for g in d.view.features}]
     gone = [f for f in rows.features if f not in known]
-    keys = sorted(rows.rows)
     found = Comparison()
     if known:
-        found = feast_rows.compare(
-            rows.only(known), feast_serving.served(feast, live.view.name, known, keys, progress=call.progress)
-        )
+        number, keys = (d.number or 0) if apart else None, sorted(rows.rows)
+        live = feast_serving.served(feast, d.view.name, known, keys, number=number, progress=call.progress)
+        found = feast_rows.compare(rows.only(known), live)
     found.expected += len(gone) * len(rows)
     found.examples += [f"feature {f} is not served any more" for f in gone]
     return found

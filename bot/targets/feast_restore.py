@@ -84,13 +84,6 @@ def _source_refusal(opened: Opened, c: Capture, want: Definition) -> str | None:
     return None
 
 
-def already_there(opened: Opened, c: Capture, want: Definition, rows: Rows) -> bool:
-    """Is exactly this served now? Compares every kept row, and for complete captures the keys too."""
-    if definition.read(opened, want.view.name).version != want.version:
-        return False
-    return not difference(opened, want, rows, extra=bool(c.data.get("complete"))).any
-
-
 @dataclass
 class Difference:
     """Rows of the live table against captured ones."""
@@ -104,9 +97,9 @@ class Difference:
         return bool(self.added or self.changed or self.removed)
 
 
-def difference(opened: Opened, live: Definition, rows: Rows, *, extra: bool) -> Difference:
-    """What would have to be added, changed and (``extra``) removed in the rows that ``live`` serves."""
-    place = feast_tables.table(opened, live, live.number)
+def difference(opened: Opened, d: Definition, rows: Rows, *, extra: bool) -> Difference:
+    """What would have to be added, changed and (``extra``) removed in the rows that ``d`` serves."""
+    place = feast_tables.table(opened, d, d.number)
     found = Difference()
     for batch in rows.batches(BATCH):
         one = compare(batch, place.read(sorted(batch.rows)))
@@ -177,21 +170,21 @@ def _differs(row: Row, now: Row | None, times: bool) -> bool:
 
 
 def restore(
-    opened: Opened, call: Call, c: Capture, want: Definition, rows: Rows, rebuild: Rebuild | None
+    opened: Opened, call: Call, c: Capture, want: Definition, serve: Definition, rows: Rows, rebuild: Rebuild | None
 ) -> tuple[bool, float | None, str]:
-    """Changed?, again after, note. The definition is made to serve these rows, if it doesn't. Raises TargetError.
+    """Changed?, again after, note. Rows go under ``want``'s version; then ``serve`` is what the registry says.
 
     Rows of their own version are put right before it is served; shared rows after, so that no feature that is
-    served is emptied in between.
+    served is emptied in between. Raises TargetError.
     """
     way, reasons = choose(opened, c, want, rows, rebuild)
     if way is None:
         raise TargetError(f"{want.view.name} can't be restored: " + "; ".join(reasons))
     first = not opened.versioned or way in ("version", "rebuild")
-    changed = first and feast_pin.bring_back(opened, want, call.check)
-    again, note = None, f"{want.pointer} is served"
+    changed = first and feast_pin.bring_back(opened, serve, call.check)
+    again, note = None, f"{serve.pointer} is served"
     if way == "rebuild":
-        if changed or not already_there(opened, c, want, rows):
+        if changed or difference(opened, want, rows, extra=False).any:
             call.check()
             again, note = feast_rebuild.run(rebuild, call, want.view.name, c) if rebuild else (None, "")
             changed = True
@@ -201,5 +194,5 @@ def restore(
         note = f"{done.rows:,} rows written, {done.removed:,} removed"
         changed = bool(done) or changed
     if not first:
-        changed = feast_pin.bring_back(opened, want, call.check) or changed
+        changed = feast_pin.bring_back(opened, serve, call.check) or changed
     return changed, again, note

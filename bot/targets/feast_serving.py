@@ -56,7 +56,7 @@ def _collect(found: Rows, answer: Any, keys: Sequence[bytes]) -> None:
 
 
 def at_consumers(
-    url: str, view: str, want: Rows, *, timeout: float, progress: Callable[[float, float, str], None] | None = None
+    url: str, view: str, want: Rows, *, timeout: float, tell: Callable[[float, float, str], None] | None = None
 ) -> Comparison:
     """Compare ``want`` with what a feature server answers. Raises TargetError if it doesn't answer."""
     found, done = Comparison(), 0
@@ -64,8 +64,8 @@ def at_consumers(
         answer = _ask(url, view, batch, timeout)
         found.add(_compare(batch, answer, url))
         done += len(batch)
-        if progress:
-            progress(done, len(want), f"rows read from {url}")
+        if tell:
+            tell(done, len(want), f"rows read from {url}")
     return found
 
 

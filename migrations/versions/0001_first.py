@@ -10,6 +10,8 @@ down_revision = None
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 SQLITE = [
+    "CREATE TRIGGER events_no_replace BEFORE INSERT ON events "
+    "WHEN EXISTS (SELECT 1 FROM events WHERE seq = NEW.seq) BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
     "CREATE TRIGGER events_no_update BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
     "CREATE TRIGGER events_no_delete BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
 ]
@@ -208,9 +210,17 @@ def upgrade() -> None:
     )
     op.create_index("ix_runs_feature", "runs", ["feature", "id"], unique=False)
     op.create_index(
+        "ix_runs_of",
+        "runs",
+        ["of_run"],
+        unique=False,
+        sqlite_where=sa.text("of_run IS NOT NULL"),
+        postgresql_where=sa.text("of_run IS NOT NULL"),
+    )
+    op.create_index(
         "ix_runs_open",
         "runs",
-        ["status"],
+        ["id"],
         unique=False,
         sqlite_where=sa.text("ended_at IS NULL"),
         postgresql_where=sa.text("ended_at IS NULL"),

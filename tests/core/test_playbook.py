@@ -72,7 +72,9 @@ def test_a_verb_that_does_not_fit_is_a_fault() -> None:
 
 def test_a_wait_stands_before_each_verify_of_what_was_written() -> None:
     """Waiting until consumers see it is a step of its own, after all restores."""
-    bound = bind(book({"restore": "dataset"}, {"restore": "definition"}, {"verify": ["definition", "dataset"]}), FEATURE)
+    bound = bind(
+        book({"restore": "dataset"}, {"restore": "definition"}, {"verify": ["definition", "dataset"]}), FEATURE
+    )
     steps = plan_steps(bound.acts, dict.fromkeys(COMPONENTS, "r"), {})
 
     assert [s.verb for s in steps] == ["restore"] * 3 + ["wait"] * 3 + ["verify"] * 3

@@ -40,7 +40,12 @@ def test_the_shipped_requirements(tier: int, risk: p.Risk, *, stops_only: bool, 
 
 @pytest.mark.parametrize(
     ("live", "bad", "ready", "risk"),
-    [(90_000, False, True, "low"), (80_000, False, True, "high"), (90_000, True, True, "high"), (90_000, False, False, "high")],
+    [
+        (90_000, False, True, "low"),
+        (80_000, False, True, "high"),
+        (90_000, True, True, "high"),
+        (90_000, False, False, "high"),
+    ],
 )
 def test_risk_is_low_only_when_everything_speaks_for_it(live: float, risk: str, *, bad: bool, ready: bool) -> None:
     """Live for 24 h, never rolled back from, all captures ready: anything else is high."""
@@ -62,9 +67,9 @@ def test_the_requester_never_counts_under_no_account() -> None:
     """A second account of the same person is the same person."""
     policy = Policy(same_person=[[ANA, CLEO]])
 
-    assert isinstance(p.may_decide(policy, ONE, who(ANA, "ml-oncall"), ANA, "live"), p.Refused)
-    assert isinstance(p.may_decide(policy, ONE, who(CLEO, "ml-oncall"), ANA, "live"), p.Refused)
-    assert isinstance(p.may_decide(policy, ONE, who(BEN, "ml-oncall"), ANA, "live"), p.Allowed)
+    assert isinstance(p.may_decide(policy, ONE, who(ANA, "ml-oncall"), ANA), p.Refused)
+    assert isinstance(p.may_decide(policy, ONE, who(CLEO, "ml-oncall"), ANA), p.Refused)
+    assert isinstance(p.may_decide(policy, ONE, who(BEN, "ml-oncall"), ANA), p.Allowed)
 
 
 def test_two_accounts_of_one_person_are_one_approval() -> None:
@@ -103,7 +108,7 @@ def test_a_policy_that_nobody_can_satisfy_is_said() -> None:
 
 def test_blindness_is_said_not_hidden() -> None:
     """If nobody can say who is in a group, the answer is no, and it says why."""
-    verdict = p.may_decide(SHIPPED, ONE, Standing(person=BEN, unknown=frozenset({"ml-oncall"})), ANA, "live")
+    verdict = p.may_decide(SHIPPED, ONE, Standing(person=BEN, unknown=frozenset({"ml-oncall"})), ANA)
 
     assert isinstance(verdict, p.Refused)
     assert "nobody could say" in verdict.why
@@ -112,7 +117,7 @@ def test_blindness_is_said_not_hidden() -> None:
 def test_old_membership_counts_and_is_noted() -> None:
     """Membership seen within 24 h counts when Slack can't answer, and the approval says so."""
     old = Standing(person=BEN, member_of=frozenset({"ml-oncall"}), stale=frozenset({"ml-oncall"}))
-    verdict = p.may_decide(SHIPPED, ONE, old, ANA, "live")
+    verdict = p.may_decide(SHIPPED, ONE, old, ANA)
 
     assert isinstance(verdict, p.Allowed)
     assert "as last seen" in verdict.note

@@ -29,7 +29,8 @@ def release(version: str, **captures: Capture) -> Release:
 
 def stints(*told: tuple[str, float, float | None, bool]) -> list[Stint]:
     return [
-        Stint(version=v, since=hours(a), until=hours(b) if b is not None else None, rolled_back=bad) for v, a, b, bad in told
+        Stint(version=v, since=hours(a), until=hours(b) if b is not None else None, rolled_back=bad)
+        for v, a, b, bad in told
     ]
 
 

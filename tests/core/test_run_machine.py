@@ -27,7 +27,13 @@ from bot.core.run import Run, Status
 from bot.core.target import Kind
 
 T0 = datetime(2026, 11, 22, 3, 2, tzinfo=UTC)
-PEOPLE = {"T/ANA": {"ml-oncall"}, "T/ANA2": {"ml-oncall"}, "T/BEN": {"ml-oncall"}, "T/CLEO": {"ml-oncall"}, "T/SAM": set[str]()}
+PEOPLE = {
+    "T/ANA": {"ml-oncall"},
+    "T/ANA2": {"ml-oncall"},
+    "T/BEN": {"ml-oncall"},
+    "T/CLEO": {"ml-oncall"},
+    "T/SAM": set[str](),
+}
 POLICY = Policy(same_person=[["T/ANA", "T/ANA2"]])
 
 
@@ -95,7 +101,11 @@ class RunMachine(RuleBasedStateMachine):
     def says_yes_to_the_newest_card(self, person: str) -> None:
         self.press(self.decide, Decide(run=1, yes=True, digest=self.digests[-1]), person)
 
-    @rule(person=st.sampled_from(sorted(PEOPLE)), version=st.sampled_from(["v1", "v2"]), reason=st.sampled_from(["", "fire"]))
+    @rule(
+        person=st.sampled_from(sorted(PEOPLE)),
+        version=st.sampled_from(["v1", "v2"]),
+        reason=st.sampled_from(["", "fire"]),
+    )
     def breaks_glass(self, person: str, version: str, reason: str) -> None:
         self.press(self.anyway, RunAnyway(run=1, digest=self.digests[-1], version=version, reason=reason), person)
 
@@ -132,7 +142,9 @@ class RunMachine(RuleBasedStateMachine):
             self.ended = self.run
 
 
-QUICK = settings(max_examples=150, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+QUICK = settings(
+    max_examples=150, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck), database=None
+)
 
 
 def test_no_order_of_presses_breaks_the_rules() -> None:
@@ -149,7 +161,9 @@ def _edit_keeps_approvals(run: Run, made: Plan, until: datetime, now: datetime) 
     kept = [n.model_copy(update={"digest": made.digest}) for n in run.nods]
     moved = moved.to(nods=kept)
     need = moved.requirement or Requirement()
-    ok = bool(kept) and rules.satisfied(POLICY, need.model_copy(update={"alternatives": [Alternative(count=1, group="@ml-oncall")]}), kept, made.digest)
+    ok = bool(kept) and rules.satisfied(
+        POLICY, need.model_copy(update={"alternatives": [Alternative(count=1, group="@ml-oncall")]}), kept, made.digest
+    )
     return (moved.to(status=Status.running, waiting_for=None) if ok else moved), events
 
 

@@ -123,7 +123,7 @@ async def captured(bench: Bench, version: str) -> None:
 
 @pytest.mark.timeout(600)
 async def test_a_rollback_killed_in_every_kind_of_step_ends_exact(bench: Bench) -> None:
-    """After a SIGKILL in each kind of step and as many restarts, v12 is served, every effect happened once, and the log is whole."""
+    """After a SIGKILL in each kind of step v12 is served, every effect happened once, and the log is whole."""
     bench.start()
     await captured(bench, "v11")
     for version in ("v12", "v13"):

@@ -94,7 +94,7 @@ async def _report(world: Any, worker: Worker) -> None:
     world.store.on_write = on_write
     while True:
         changed.clear()
-        for run in await world.store.read(lambda c: runs.newest(c)):
+        for run in await world.store.read(runs.newest):
             resting = run.status not in OPEN or run.waiting_for in ("approval", "person")
             state = f"{run.status} {run.waiting_for or ''}".strip()
             if resting and (run.id, state) not in told:

@@ -143,7 +143,7 @@ def test_connections_are_resolved(root):
     )
     assert found["models"].settings == {"tracking_uri": "http://mlflow:5000"}
     assert found["flags"].settings["file"] == str(root / "sub/flags.json")
-    assert found["lake"].name == "lake" and found["lake"].settings == {"storage_options": {}}
+    assert found["lake"].root == str(root) and found["lake"].settings == {"storage_options": {}}
 
 
 def test_a_missing_variable_disables_its_connection_only(root):

@@ -68,7 +68,9 @@ class Office:
     async def typed(self, text: str, who: str = ANA, channel: str = INC) -> Ack:
         return await self.slack.slash("/rollback", text, who, channel)
 
-    async def press(self, message: Message, action: str, who: str = BEN, *, force: bool = False, value: str | None = None) -> None:
+    async def press(
+        self, message: Message, action: str, who: str = BEN, *, force: bool = False, value: str | None = None
+    ) -> None:
         """Presses a button of a message and lets everything happen."""
         ack = await self.slack.click(message.channel, message.ts, action, who, value, force=force)
         assert ack.ok, (ack.error, ack.details)
@@ -115,7 +117,9 @@ class Office:
         await self.type("capture fares v2 the bad one")
         self.clock.advance(600)
 
-    async def waiting(self, text: str = "fares to v1 because ETAs are wrong", who: str = ANA, channel: str = INC) -> Message:
+    async def waiting(
+        self, text: str = "fares to v1 because ETAs are wrong", who: str = ANA, channel: str = INC
+    ) -> Message:
         """Two releases and a card that waits for approval."""
         await self.two_releases()
         await self.type(text, who, channel)
@@ -150,7 +154,7 @@ async def open_office(folder: Path, clock: FakeClock, transport: str, **how: Any
         house = await open_house(folder, clock, f"sqlite:///{folder / 'rollbot.db'}")
         stack.push_async_callback(close_house, house)
         write_team(folder)
-        given = {"ack_timeout": 2.0, "retry_scale": 0.0, **how}
+        given = {"ack_timeout": 20.0, "retry_scale": 0.0, **how}
         slack = PracticeSlack(MANIFEST, clock=lambda: clock.now().timestamp(), **given)
         await slack.start()
         stack.push_async_callback(slack.stop)
@@ -170,7 +174,7 @@ async def open_office(folder: Path, clock: FakeClock, transport: str, **how: Any
         if transport == "http":
             slack.connect_http(f"{url}/slack/events")
         else:
-            await slack.wait_for(lambda: slack.connections == config.sockets)
+            await slack.wait_for(lambda: slack.connections == config.sockets, 30)
         yield Office(house, slack, app, url)
 
 

@@ -123,7 +123,9 @@ def done(n: int, step: RunStep) -> RunStep:
     """The step as it stands when all went well."""
     accuracy = None
     if step.verb == "verify":
-        accuracy = Accuracy(matched=200_000, expected=200_000, where="at consumers" if step.kind == "online" else "in the store")
+        accuracy = Accuracy(
+            matched=200_000, expected=200_000, where="at consumers" if step.kind == "online" else "in the store"
+        )
     return step.model_copy(
         update={
             "status": "done",
@@ -182,7 +184,9 @@ def stuck() -> Run:
     bad = Accuracy(matched=150_000, expected=200_000, missing=1, extra=1000, examples=["driver 5: trips 3 is not 4"])
     failed = {"status": "failed", "error": "150,000 of 200,000 match", "accuracy": bad, "ended_at": at("03:09")}
     live = [s.model_copy(update=failed) if s.n == 7 else s for s in ran().steps]
-    return base.to(status=Status.waiting, waiting_for="person", why="verify online: 150,000 of 200,000 match", steps=live)
+    return base.to(
+        status=Status.waiting, waiting_for="person", why="verify online: 150,000 of 200,000 match", steps=live
+    )
 
 
 def glassy() -> Run:
@@ -211,7 +215,11 @@ def all_states() -> dict[str, Scene]:
     now = at("03:02")
     told: dict[str, tuple[Run, Plan | None, tuple[Any, ...]]] = {
         "planning": (run(status=Status.planning, waiting_for=None, planned_at=None, plan_no=0), None, ()),
-        "planning again": (run(status=Status.planning, waiting_for=None, why="model is no longer 13 but 14"), plan(), ()),
+        "planning again": (
+            run(status=Status.planning, waiting_for=None, why="model is no longer 13 but 14"),
+            plan(),
+            (),
+        ),
         "waiting": (run(), plan(), ()),
         "one of two said yes": (run(nods=[Nod(person=BEN, yes=True, digest="sha256:" + "9" * 64)]), plan(), ()),
         "nobody can": (run(), plan(unsatisfiable="@ml-oncall has 0 who may decide, 1 needed"), ()),

@@ -6,6 +6,7 @@ import html
 import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,12 +19,13 @@ from bot.core.run import Status
 from bot.core.target import Accuracy, Capture
 from bot.slack.lint import lint, lint_call
 from bot.slack.presses import PRESSES
+from bot.slack.render import safe
 from bot.slack.views import buttons, form, lists
 from bot.slack.views.card import card, first_line
 from bot.slack.views.details import details
 from bot.slack.views.live import bar, live
 from bot.slack.views.outcome import broken_glass, outcome, reminder, still_left
-from bot.slack.views.words import Scene, Shown, clean, said
+from bot.slack.views.words import Scene, Shown, clean, paragraphs, said
 from tests.slack import scenes
 from tests.slack.scenes import NAMES, all_states, at, plan, ran, run
 
@@ -53,9 +55,7 @@ def words(blocks: list[Any]) -> list[str]:
 def test_the_card_is_the_designs_card() -> None:
     """Word for word, on a locked phone and in the channel."""
     shown = card(STATES["waiting"])
-    assert html.unescape(shown.text) == (
-        "driver_stats v13 -> v12 · PRODUCTION · needs 1 of @ml-oncall · until 04:02"
-    )
+    assert html.unescape(shown.text) == ("driver_stats v13 -> v12 · PRODUCTION · needs 1 of @ml-oncall · until 04:02")
     assert words(shown.blocks) == [
         "*driver_stats v13 -> v12 · PRODUCTION · needs 1 of @ml-oncall · until 04:02*",
         '@ana 03:02: "ETAs 40 % too long" · INC-142',
@@ -67,6 +67,14 @@ def test_the_card_is_the_designs_card() -> None:
         "About 40 s to applied, 11 min to verified",
         "[Approve] [Reject] [Stop the harm now] [Details]",
     ]
+
+
+def test_another_day_is_said() -> None:
+    """A time of day alone is only said of the last day: v13 since 01:10 is not v13 since Friday 01:10."""
+    seen = plan(live_since=at("01:10") - timedelta(days=2), data_at=at("01:00") - timedelta(days=3))
+    lines = words(card(Scene(run(), seen, at("03:02"), NAMES)).blocks)
+    assert "Live: v13 since 20 Nov 01:10.  v12: live 12-22 Nov, never rolled back from" in lines
+    assert "Data as of 19 Nov 01:00 (3 d old); 41 later commits discarded" in lines
 
 
 FIRST_LINES = {
@@ -145,7 +153,9 @@ def test_every_button_is_understood() -> None:
     shown = [view(scene).blocks for scene in STATES.values() for view in MESSAGES.values()]
     shown += [details(scene)["blocks"] for scene in STATES.values()] + [page.blocks for page in pages]
     elements = [e for blocks in shown for b in blocks if b["type"] == "actions" for e in b["elements"]]
-    assert {e["action_id"].split("_")[0] if e["action_id"].startswith("offer") else e["action_id"] for e in elements} == {
+    assert {
+        e["action_id"].split("_")[0] if e["action_id"].startswith("offer") else e["action_id"] for e in elements
+    } == {
         *PRESSES,
         "offer",
     }
@@ -209,6 +219,25 @@ def test_cut_text_is_whole(text: str, most: int) -> None:
     assert len(cut) <= most
     assert re.sub(r"&(amp|lt|gt);", "", cut).count("&") == 0
     assert html.unescape(cut).rstrip("…") == clean(text)[: len(html.unescape(cut).rstrip("…"))]
+
+
+def test_a_card_is_never_lost_for_one_block() -> None:
+    """What Slack would refuse is left out; the first line and the sound buttons stay."""
+    good = card(STATES["waiting"])
+    bad = {"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3001}}
+    assert safe(good) is good
+    assert safe(Shown(good.text, [*good.blocks, bad])).blocks == good.blocks
+    buttons_only = safe(Shown(good.text, [bad, good.blocks[1]]))
+    assert words(buttons_only.blocks) == [html.unescape(good.text), "[Approve] [Reject] [Stop the harm now] [Details]"]
+    too_many = safe(Shown(good.text, [good.blocks[0]] * 51))
+    assert words(too_many.blocks) == [html.unescape(good.text)]
+
+
+def test_private_words_keep_their_lines() -> None:
+    """Several lines stay several lines, dead, and what does not fit is left out with a sign."""
+    assert paragraphs("a <!here>\nDoubt: b") == "a &lt;!here&gt;\nDoubt: b"
+    long = paragraphs("\n".join(["<" * 900] * 9))
+    assert len(long) <= 2900 and long.endswith("\n…") and not alive(long)
 
 
 def test_the_live_view_shows_every_step() -> None:
@@ -290,9 +319,7 @@ def test_details_name_the_commands_by_hand() -> None:
 def test_a_huge_plan_fits_the_details() -> None:
     """Sixty components with long names and rules still make a modal that Slack opens."""
     base = plan()
-    steps = [
-        base.body.steps[1].model_copy(update={"n": n, "component": f"part{n}" + "x" * 60}) for n in range(60)
-    ]
+    steps = [base.body.steps[1].model_copy(update={"n": n, "component": f"part{n}" + "x" * 60}) for n in range(60)]
     long = Capture(**{**scenes.capture("flag").model_dump(), "data": {"text": "<" * 9000}})
     captures = {s.component: long for s in steps}
     states = {s.component: base.seen.states["flag"] for s in steps}
@@ -312,7 +339,10 @@ def release(version: str, **more: Any) -> Release:
 def test_lists_are_paged_and_say_what_is_live() -> None:
     """Ten to a page, the next page behind a button, and the live release named."""
     many = [release(f"v{n}", changelog=EVIL, metrics={"auc": 0.9}, warnings=[EVIL] * 4) for n in range(10)]
-    stints = [Stint(version="v1", since=at("00:10"), until=at("01:10"), rolled_back=True), Stint(version="v0", since=at("01:10"))]
+    stints = [
+        Stint(version="v1", since=at("00:10"), until=at("01:10"), rolled_back=True),
+        Stint(version="v0", since=at("01:10")),
+    ]
     shown = lists.versions(lists.Known("f", many, stints, 10))
     assert not lint_call("chat.postMessage", {"text": shown.text, "blocks": shown.blocks})
     lines = words(shown.blocks)
@@ -324,7 +354,9 @@ def test_lists_are_paged_and_say_what_is_live() -> None:
 
 def test_status_says_what_is_going_on() -> None:
     """Open runs by their first line, holds, what was left behind, and the fault of a broken policy."""
-    now = lists.Standing("f", "v12", [STATES["working"]], LEFT_ROWS, {"run": "R-3", "reason": "x"}, ["policy.yaml:3: no"])
+    now = lists.Standing(
+        "f", "v12", [STATES["working"]], LEFT_ROWS, {"run": "R-3", "reason": "x"}, ["policy.yaml:3: no"]
+    )
     assert words(lists.status(now).blocks) == [
         "*f*: v12 is live",
         "R-17 driver_stats v13 -> v12 · PRODUCTION · running, 3 of 9 steps",

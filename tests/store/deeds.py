@@ -39,7 +39,7 @@ def took(key: str, command: Command | None = None, actor: Actor = ANA) -> Callab
 
 async def a_run(store: Store, feature: str = "fares", to: str = "v1", **more: object) -> int:
     """A new run in planning."""
-    taken = await store.intake(took(f"{feature}:{to}", wish(feature, to, **more)))
+    taken = await store.intake(took(f"{feature}:{to}:{sorted(more.items())}", wish(feature, to, **more)))
     assert taken.run is not None
     return taken.run
 

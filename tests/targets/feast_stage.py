@@ -148,10 +148,10 @@ class Stage:
         self.apply(self.view(self.source("good.parquet")))
         self.materialize()
 
-    def bad(self, n: int = 1, *, extra: bool = True) -> None:
+    def bad(self, n: int = 1, *, extra: bool = True, drivers: int = 20) -> None:
         """A bad release: wrong logic, one more column, more drivers, later event times, other ttl, tags and source."""
         self.tick()
-        path = self.source(f"bad{n}.parquet", factor=1.5 + n, drivers=self.drivers + 20, rating=True)
+        path = self.source(f"bad{n}.parquet", factor=1.5 + n, drivers=self.drivers + drivers, rating=True)
         names = [f"rating{n}"] if extra else []
         if names:
             import pandas as pd

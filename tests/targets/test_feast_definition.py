@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,51 +9,13 @@ from typing import Any
 import pytest
 
 from bot.core.errors import Fault, Moved, TargetError, Unknown
-from bot.core.target import Connection, Json
+from bot.core.target import Connection
 from bot.targets.feast import SUPPORTED, FeastDefinition, met
 from tests.targets.contract import TargetContract, World
-from tests.targets.feast_stage import IGNORED, VIEW, Stage, dump
+from tests.targets.feast_stage import IGNORED, VIEW, Stage
+from tests.targets.feast_world import DefinitionWorld
 
 pytestmark = [pytest.mark.filterwarnings(w) for w in IGNORED]
-
-
-class DefinitionWorld(World):
-    """A view in a SQLite SQL registry; a bad release changes schema, source, ttl and tags."""
-
-    kills = 3
-    preload = ("feast", "feast.infra.registry.sql")
-    absent = ("v99", "99", "latest", "v-1", "vv1", "")
-
-    def __init__(self, folder: Path, **stage: Any) -> None:
-        super().__init__(folder)
-        self.stage = Stage(folder / "feast", drivers=20, **stage)
-        self.target = FeastDefinition(view=VIEW)
-        self.connection = self.stage.connection()
-        self.stage.apply(self.stage.view(self.stage.source("good.parquet")))
-        self.changes = 0
-
-    def change(self) -> None:
-        self.changes += 1
-        self.stage.tick()
-        path = self.stage.source(f"bad{self.changes}.parquet")
-        extra = [] if self.changes % 3 == 0 else [f"rating{self.changes}"]
-        self.stage.apply(self.stage.view(path, extra=extra, ttl=2 + self.changes, tags={"try": str(self.changes)}))
-
-    def content(self) -> Json:
-        with self.stage.feast() as store:
-            view = store.get_feature_view(VIEW)
-            return {
-                "features": {f.name: str(f.dtype) for f in view.features},
-                "ttl": str(view.ttl),
-                "tags": view.tags,
-                "source": view.batch_source.path,
-                "registered": store.get_data_source("driver_src").path,
-                "number": view.current_version_number or 0,
-            }
-
-    def fingerprint(self) -> str:
-        text = "\n".join(dump(self.stage.folder / "registry.db"))
-        return hashlib.sha256(text.encode()).hexdigest()
 
 
 class TestDefinition(TargetContract):

@@ -42,7 +42,7 @@ async def standing(desk: Desk, feature: str = "") -> lists.Standing:
     return lists.Standing(
         feature=feature,
         live=live_version(stints),
-        open=await asyncio.gather(*(desk.scene(run) for run in found[:OPEN])),
+        open=await asyncio.gather(*(desk.scene(run, ask=False) for run in found[:OPEN])),
         left=left,
         hold=hold,
         faults=_faults(desk.world),
@@ -68,7 +68,7 @@ async def history_page(desk: Desk, feature: str, before: int | None = None) -> S
     )
     page = found[: lists.PAGE]
     following = page[-1].id if len(found) > lists.PAGE else None
-    return lists.history(lists.Past(feature, page, await desk.names(page), following))
+    return lists.history(lists.Past(feature, page, desk.known_names(page), following))
 
 
 @subcommand("versions", "versions FEATURE", "its releases, newest first, and when each was live")

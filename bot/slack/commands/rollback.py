@@ -26,7 +26,12 @@ USAGE = (
 async def rollback(typed: Typed) -> Reply:
     """Everything that can be known now is checked before anything is written."""
     world, origin = typed.desk.world, typed.origin
-    said = parse.asked(typed.line)
+    try:
+        said = parse.asked(typed.line)
+    except Usage:
+        if typed.line.words[0].key not in parse.CLAUSES:
+            names.feature(world, typed.line.words[0].text)  # a misspelt subcommand is said as such
+        raise
     feature = names.feature(world, said.feature)
     if not said.to:
         return await _which_version(typed, feature)
@@ -42,7 +47,9 @@ async def rollback(typed: Typed) -> Reply:
         channel=origin.channel,
     )
     taken = await typed.desk.take(origin, (request, planning(request)))
-    return Reply(taken.answer)
+    run = taken.run or 0
+    new = taken.answer == planning(request).replace("{run}", f"R-{run}")
+    return Reply(taken.answer, then=None if new else lambda: typed.desk.link(origin, run))
 
 
 def planning(request: Request) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from bot.core.commands import Purpose
 from bot.core.plan import Plan
 from bot.core.playbook import Verb
 from bot.core.target import Diff, Kind
-from bot.core.text import count, hhmm, listed, span
+from bot.core.text import count, day, hhmm, listed, span
 from bot.slack.views.words import Scene
+
+DAY_S = 20 * 3600.0
+"""Seconds past which a time of day alone could be taken for another day's."""
 
 
 def lines(scene: Scene) -> list[str]:
@@ -16,7 +21,7 @@ def lines(scene: Scene) -> list[str]:
         return []
     plan = scene.plan
     found = [
-        _live(plan),
+        _live(scene, plan),
         _data(scene, plan),
         _changes(plan),
         _hits(plan),
@@ -27,10 +32,10 @@ def lines(scene: Scene) -> list[str]:
     return [line for line in found if line]
 
 
-def _live(plan: Plan) -> str:
+def _live(scene: Scene, plan: Plan) -> str:
     body, seen = plan.body, plan.seen
     now = f"Live: {body.from_version}" if body.from_version else "Live: no captured release"
-    now += f" since {hhmm(seen.live_since)}." if seen.live_since and body.from_version else "."
+    now += f" since {_when(seen.live_since, scene.now)}." if seen.live_since and body.from_version else "."
     if body.purpose != Purpose.rollback or not body.to_version:
         return now
     return f"{now}  {body.to_version}: {seen.target_live}" if seen.target_live else now
@@ -42,8 +47,13 @@ def _data(scene: Scene, plan: Plan) -> str:
     if at is None:
         return ""
     discarded = sum(d.counts.get("commits_discarded", 0) for d in plan.seen.diffs.values())
-    said = f"Data as of {hhmm(at)} ({_age((scene.now - at).total_seconds())} old)"
+    said = f"Data as of {_when(at, scene.now)} ({_age((scene.now - at).total_seconds())} old)"
     return said + (f"; {count(discarded, 'later commit')} discarded" if discarded else "")
+
+
+def _when(at: datetime, now: datetime) -> str:
+    """The time of day, with the day where it was not the last one."""
+    return hhmm(at) if abs((now - at).total_seconds()) < DAY_S else f"{day(at)} {hhmm(at)}"
 
 
 def _age(seconds: float) -> str:

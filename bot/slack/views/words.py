@@ -55,6 +55,17 @@ def said(text: object, most: int = LINE) -> str:
     return escape(cut)
 
 
+def paragraphs(text: str, most: int = SECTION) -> str:
+    """As ``said``, with its lines kept; what does not fit is left out by whole lines."""
+    held: list[str] = []
+    for line in text.split("\n"):
+        safe = said(line, most - 10)
+        if sum(map(len, held)) + len(held) + len(safe) > most - 10:
+            return "\n".join([*held, "…"])
+        held.append(safe)
+    return "\n".join(held)
+
+
 def who(names: Mapping[str, str], person: str) -> str:
     """``@ana``, not escaped. Somebody without a name by their id."""
     return "@" + (names.get(person) or person.rsplit("/", 1)[-1])
@@ -129,7 +140,8 @@ def subject(run: Run) -> str:
         case Purpose.enable:
             return f"{run.feature}: switch its flag on"
         case _:
-            return f"{run.feature} {run.from_version or '?'} -> {run.to_version or '?'}"
+            arrow = f"{run.from_version} -> " if run.from_version else "to "
+            return f"{run.feature} {arrow}{run.to_version or '?'}"
 
 
 def place(scene: Scene) -> str:

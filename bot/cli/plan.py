@@ -1,0 +1,89 @@
+"""rollbot plan: what a rollback would do now, read only."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bot.cli.output import AsJson, command, line, say_json, table
+from bot.cli.session import looking, terminal
+from bot.core.commands import Purpose, Request
+from bot.core.errors import NotRestorable
+from bot.core.plan import Plan
+from bot.core.run import Run
+from bot.flows.plan import make_plan
+
+
+def print_plan(plan: Plan) -> None:
+    """What would change, component by component."""
+    body, seen = plan.body, plan.seen
+    line(f"{body.feature} {body.from_version or '?'} -> {body.to_version or '?'} · {body.environment}")
+    rows = [_row(plan, name) for name in dict.fromkeys(s.component for s in body.steps)]
+    table(["component", "now", "then", "changes", "restorable"], rows, empty="nothing would be done")
+    for name, diff in seen.diffs.items():
+        for change in diff.changes:
+            line(f"  {name}.{change.name}: {change.before} -> {change.after}")
+    line("Steps: " + ", ".join(f"{s.verb} {s.component}" for s in body.steps))
+    for said in [*seen.doubts, *([seen.unsatisfiable] if seen.unsatisfiable else [])]:
+        line(f"Doubt: {said}")
+    shared = f"; shared with {', '.join(body.shared)}" if body.shared else ""
+    line("Hits: " + (", ".join(body.consumers) or "nobody known") + shared)
+    line(f"Needs {body.requirement.say()} ({body.requirement.rule})")
+
+
+def _row(plan: Plan, name: str) -> tuple[str, ...]:
+    now, then = plan.seen.states.get(name), plan.captures.get(name)
+    diff, ready = plan.seen.diffs.get(name), plan.seen.readiness.get(name)
+    return (
+        name,
+        now.pointer if now else "did not answer",
+        then.pointer if then else "",
+        diff.summary if diff else "",
+        ready.status if ready else "",
+    )
+
+
+def not_restorable(plan: Plan) -> NotRestorable | None:
+    """The error for a plan with blockers, with what can be done instead."""
+    if not plan.seen.blockers:
+        return None
+    instead = "; ".join(offer.label for offer in plan.seen.offers)
+    return NotRestorable(
+        "not restorable: " + "; ".join(plan.seen.blockers) + (f". Instead: {instead}" if instead else "")
+    )
+
+
+@command
+async def plan(
+    feature: Annotated[str, typer.Argument(help="The feature's name.")],
+    version: Annotated[str, typer.Argument(help="The release to go back to, or 'previous'.")],
+    at: Annotated[str | None, typer.Option(help="Take the data side as of this time (UTC), e.g. 01:00.")] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="Leave this component as it is; any number of times.")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """What a rollback would do now. Changes nothing. Exit 3 if it cannot be restored.
+
+    Asks every system of the feature what is live, compares it with the release, checks that the release's bytes are
+    still there, and says who would have to approve.
+    """
+    async with looking(feature) as s:
+        request = Request(feature=feature, to=version, at=at, without=without or [])
+        asked = Run(
+            id=0,
+            feature=feature,
+            purpose=Purpose.rollback,
+            requester=terminal(),
+            request=request.model_dump(mode="json"),
+            created_at=s.parts.world.now(),
+        )
+        made = await make_plan(s.parts.world, asked, no=0)
+    if as_json:
+        say_json({"digest": made.digest, **made.model_dump(mode="json")})
+    else:
+        print_plan(made)
+    if error := not_restorable(made):
+        raise error

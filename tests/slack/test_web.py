@@ -1,0 +1,155 @@
+"""Hooks for CI, the answer whether a feature is held, and health, over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bot.core.commands import Actor, Request
+from bot.store import inbox, releases
+from bot.store.write import Connection
+from bot.web.server import build_app
+from tests.slack.office import BEN, TOKENS, Office, get, post, serve
+
+BODY: dict[str, Any] = {
+    "feature": "fares",
+    "version": "v7",
+    "changelog": "from CI <!channel>",
+    "metrics": {"auc": 0.91},
+    "commit": "abc123",
+}
+
+
+def bearer(token: str = next(iter(TOKENS))) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def send(office: Office, body: Any = None, **headers: str) -> tuple[int, dict[str, Any]]:
+    data = body if isinstance(body, (str, bytes)) else json.dumps(body or BODY)
+    status, text = await post(f"{office.url}/hooks/release", data=data, headers={**bearer(), **headers})
+    return status, json.loads(text)
+
+
+async def test_ci_captures_a_release(office: Office) -> None:
+    """202 once it is durable; then it is captured with everything CI said, by the token's name."""
+    status, answer = await send(office)
+    assert status == 202 and answer == {"accepted": 1, "fresh": True}
+    await office.house.settle()
+    found = await office.house.store.read(lambda c: releases.get(c, "fares", "v7"))
+    assert found is not None and (found.metrics, found.commit) == ({"auc": 0.91}, "abc123")
+    bodies = await office.house.store.read(lambda c: c.exec_driver_sql("SELECT body FROM events").scalars().all())
+    assert [json.loads(b)["actor"] for b in bodies] == [{"id": "ci", "kind": "token"}]
+
+
+async def test_the_same_hook_again_is_one_capture(office: Office) -> None:
+    """By Idempotency-Key, or by the body where there is none."""
+    first, again = await send(office), await send(office)
+    assert (first[1]["accepted"], again[1]["accepted"], again[1]["fresh"]) == (1, 1, False)
+    keyed = [await send(office, {**BODY, "version": v}, **{"Idempotency-Key": "deploy-1"}) for v in ("v8", "v9")]
+    assert [a["accepted"] for _, a in keyed] == [2, 2]
+    assert (await send(office, **{"Idempotency-Key": "deploy-2"}))[1]["accepted"] == 3
+
+
+BAD = {
+    "no token": ({"Authorization": ""}, BODY, 401),
+    "another token": (bearer("guess"), BODY, 401),
+    "not a bearer": ({"Authorization": "Basic ci-token"}, BODY, 401),
+    "no JSON": ({}, "{", 400),
+    "no object": ({}, "[1]", 400),
+    "a key nobody knows": ({}, {**BODY, "verison": "v1"}, 400),
+    "no version": ({}, {"feature": "fares"}, 400),
+    "a version that is none": ({}, {**BODY, "version": "v/1"}, 400),
+    "previous": ({}, {**BODY, "version": "previous"}, 400),
+    "a metric that is none": ({}, '{"feature":"fares","version":"v1","metrics":{"auc":NaN}}', 400),
+    "an unknown feature": ({}, {**BODY, "feature": "fraes"}, 404),
+    "too long": ({}, {**BODY, "changelog": "x" * 70_000}, 413),
+    "a long changelog": ({}, {**BODY, "changelog": "x" * 5000}, 400),
+    "a key with spaces": ({"Idempotency-Key": "a b"}, BODY, 400),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+async def test_a_bad_hook_is_one_line_and_nothing_is_stored(office: Office, name: str) -> None:
+    """400, 401, 404 or 413 with one line of JSON."""
+    headers, body, status = BAD[name]
+    got, answer = await send(office, body, **headers)
+    assert got == status and set(answer) == {"error"} and "\n" not in answer["error"]
+    assert await office.house.store.read(inbox.waiting) == []
+
+
+async def test_ci_is_told_what_is_held(office: Office) -> None:
+    """Free before, held after a rollback with its reason and run, free again after lifting; also for a faulty file."""
+    url = f"{office.url}/gate/fares"
+    assert await get(url) == (200, '{"feature": "fares", "held": false}\n')
+    card = await office.waiting()
+    await office.press(card, "approve", BEN)
+    status, text = await get(url)
+    assert status == 423
+    assert json.loads(text) == {"feature": "fares", "held": True, "reason": "rolled back to v1 by R-1", "run": "R-1"}
+    file = office.house.folder / "playbooks/features/fares.yaml"
+    good = file.read_text()
+    file.write_text("feature: [")
+    assert (await get(url))[0] == 423
+    file.write_text(good)
+    await office.type("lift fares", BEN)
+    assert (await get(url))[0] == 200
+    status, text = await get(f"{office.url}/gate/fraes")
+    assert status == 404 and "Did you mean fares?" in text
+
+
+async def test_health(office: Office) -> None:
+    """Alive and ready while it can work."""
+    assert await get(f"{office.url}/healthz") == (200, "ok\n")
+    assert await get(f"{office.url}/readyz") == (200, '{"ready": true, "faults": []}\n')
+
+
+async def test_not_ready_says_why(office: Office) -> None:
+    """A full disk, an inbox that nobody applies, and a worker that hangs are named, and it is still alive."""
+    now = office.clock.now()
+    actor = Actor(kind="person", id="T1/X", via="slack")
+    await office.house.store.intake(lambda c: inbox.take(c, "k", actor, Request(feature="fares", to="v1"), "", now))
+    office.clock.advance(timedelta(seconds=61))
+    status, text = await get(f"{office.url}/readyz")
+    assert status == 503 and "the oldest unapplied row of the inbox is 61 s old" in text
+
+    beat = asyncio.get_running_loop().time() - 31
+    url, stop = await serve(build_app(office.house.world, office.app, beat=lambda: beat))
+    assert "the worker has not looked at the inbox for 31 s" in (await get(f"{url}/readyz"))[1]
+    await stop()
+
+    await office.house.store.write(_read_only)
+    status, text = await get(f"{office.url}/readyz")
+    assert status == 503 and "can't take writes" in text
+    assert (await get(f"{office.url}/healthz"))[0] == 200
+
+
+def _read_only(conn: Connection) -> None:
+    conn.exec_driver_sql("PRAGMA query_only=1")
+
+
+async def test_metrics(office: Office) -> None:
+    """Prometheus' text, with open runs by status, what waits and what is held."""
+    await office.waiting()
+    status, text = await get(f"{office.url}/metrics")
+    lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert status == 200
+    assert lines == {
+        'rollbot_runs{status="waiting"}': "1",
+        "rollbot_inbox_waiting": "0",
+        "rollbot_inbox_oldest_seconds": "0.000",
+        "rollbot_messages_due": "0",
+        "rollbot_features_held": "0",
+        "rollbot_slack_connected": "1",
+    }
+
+
+async def test_without_slack(office: Office) -> None:
+    """Hooks, gate and health work without a chat system; Slack's address is not there."""
+    url, stop = await serve(build_app(office.house.world, None))
+    assert (await get(f"{url}/gate/fares"))[0] == 200 and (await post(f"{url}/slack/events"))[0] == 404
+    assert (await post(f"{url}/hooks/release", headers=bearer("")))[0] == 401
+    await stop()
