@@ -13,14 +13,14 @@ import bot
 
 COMMANDS = {
     "init": ("bot.cli.init", "init", "Write a commented playbooks/ folder to start from. Never overwrites a file."),
-    "demo": ("bot.cli.demo", "demo", "Practise on a real stack of your own, made on the spot. Needs nothing else."),
-    "check": ("bot.cli.check", "check", "Check playbooks, policy, connections and Slack. Exit 1, one line per fault."),
+    "demo": ("bot.cli.demo", "demo", "Practise a rollback: a local Slack, a small real ML platform and the real bot."),
+    "check": ("bot.cli.check", "check", "Check playbooks, policy, connections and their versions, and Slack."),
     "serve": ("bot.cli.serve", "serve", "Serve Slack, hooks and the CI answer, and run rollbacks."),
     "migrate": ("bot.cli.serve", "migrate", "Bring the database to this version's schema. Safe to run again."),
     "release": ("bot.cli.release", "app", "Capture what is live, import what systems still hold, see what there is."),
     "plan": ("bot.cli.plan", "plan", "What a rollback would do now. Changes nothing. Exit 3 if it cannot be restored."),
     "gate": ("bot.cli.gate", "gate", "For CI: may this feature be deployed now? Exit 4 while it is held."),
-    "run": ("bot.cli.run", "app", "Ask for a rollback, decide, watch, put back. Deciding needs your personal key."),
+    "run": ("bot.cli.run", "app", "Ask for a rollback, decide, watch, put back."),
     "audit": ("bot.cli.audit", "app", "The tamper-evident log: export it, and verify an export anywhere."),
 }
 """Name: module, attribute, and the line of help that is shown without importing either."""

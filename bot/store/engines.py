@@ -15,6 +15,8 @@ from bot.core.errors import MissingExtra
 
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON")
 """synchronous=FULL: with NORMAL in WAL mode the last commits may be lost at power loss (SQLite's documentation)."""
+CONNECT_S, COMMAND_S = 5.0, 10.0
+"""Seconds that PostgreSQL may take to let us in, and for one statement."""
 IDLE_S = 5
 """Seconds after which PostgreSQL ends a transaction that does nothing. Ours are never idle, so its process is frozen,
 and the rows it has locked (the head of the log) would stop everybody else."""
@@ -47,7 +49,9 @@ def asyncpg_engine(url: str, *, size: int, pre_ping: bool) -> AsyncEngine:
         raise MissingExtra("postgres", "asyncpg") from None
 
     async def connect() -> Any:
-        conn = await asyncpg.connect("postgresql://" + url.split("://", 1)[1], timeout=5, command_timeout=10)
+        conn = await asyncpg.connect(
+            "postgresql://" + url.split("://", 1)[1], timeout=CONNECT_S, command_timeout=COMMAND_S
+        )
         await conn.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_S}s'")
         return conn
 

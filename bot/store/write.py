@@ -44,4 +44,4 @@ def open_store(url: str) -> Store:
     return SqliteStore(url) if url.startswith("sqlite") else PostgresStore(url)
 
 
-__all__ = ["PRAGMAS", "Connection", "PostgresStore", "SqliteStore", "Store", "StoreDown", "open_store"]
+__all__ = ["PRAGMAS", "Connection", "Fn", "PostgresStore", "SqliteStore", "Store", "StoreDown", "open_store"]

@@ -161,6 +161,11 @@ class Stage:
         self.apply(self.view(path, extra=names, ttl=3 + n, tags={"team": "trips", "try": str(n)}))
         self.materialize()
 
+    def by_hand(self) -> None:
+        """What a person does without Rollbot: the good definition again, and a materialization."""
+        self.apply(self.view("data/good.parquet"))
+        self.materialize()
+
     def served(self, features: Sequence[str] = ("avg_trip", "trips", "city"), *, extra: int = 30) -> Json:
         """What a consumer gets for every driver there is, and for some that there should not be."""
         ids = list(range(1000, 1000 + self.drivers + extra))

@@ -1,4 +1,4 @@
-"""What a rollback of online rows must not do: pass over bad rows, serve nothing meanwhile, touch what is not its own."""
+"""What a rollback of online rows must not do: pass over bad rows, serve nothing meanwhile, touch others' rows."""
 
 from __future__ import annotations
 
@@ -39,19 +39,12 @@ def sqlite_world(tmp_path: Path) -> OnlineWorld:
     return OnlineWorld(tmp_path)
 
 
-def definition_only(world: OnlineWorld) -> None:
-    """What a person does by hand: the old definition again, and a materialization."""
-    stage = world.stage
-    stage.apply(stage.view("data/good.parquet"))
-    stage.materialize()
-
-
 def test_redis_keeps_bad_rows_after_a_plain_materialization(redis_world: OnlineWorld) -> None:
     """Feast writes nothing over newer event times and says success; capture and verify see it, restore mends it."""
     world = redis_world
     good, content = world.target.capture(world.call()), world.content()
     world.change()
-    definition_only(world)
+    world.stage.by_hand()
     assert world.content()["avg_trip"] != content["avg_trip"]
     now = world.target.capture(world.call())
     assert any("not what the source says" in w and "20 too many" in w for w in now.warnings)

@@ -161,8 +161,7 @@ def test_the_companys_own_job_is_started_and_followed(sqlite_world: OnlineWorld,
     assert world.target.readiness(world.call(), good).status == "ready"
     first = world.target.restore(world.call(), good, bad)
     assert (first.again_after, first.note) == (5.0, "filling")
-    definition_only(world)
-    world.stage.apply(world.stage.view("data/good.parquet"))
+    world.stage.by_hand()
     orders = [json.loads(line) for line in log.read_text().splitlines()]
     assert {k: orders[0][k] for k in ("method", "view", "version", "key")} == {
         "method": "rebuild",

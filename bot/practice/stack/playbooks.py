@@ -39,7 +39,7 @@ components:
     hold: {hold}
     lift: {lift}
   flag: {{kind: flag, target: flags, flag: {flag}}}
-  dataset: {{target: lake, uri: {lake}}}
+  dataset: {{target: lake, uri: {lake}, copy: never}}   # so that lost table files are lost
   definition: {{target: feast-prod, view: driver_stats}}
   online: {{target: feast-prod, view: driver_stats{features}}}
   model: {{target: models, model: {model}, alias: {alias}{serving}}}

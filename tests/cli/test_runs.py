@@ -1,0 +1,209 @@
+"""rollbot run: a rollback from the terminal, by people who prove who they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.terminal import ANA, BEN, SAM, Terminal, with_model
+
+
+@pytest.fixture
+def models(terminal: Terminal) -> Terminal:
+    """v11 has model 11 and the flag for all; v12 has model 12, a quarter, and is live."""
+    with_model(terminal)
+    terminal.models("11")
+    assert terminal("release", "capture", "example", "v11").code == 0
+    terminal.models("12")
+    terminal.share(25)
+    assert terminal("release", "capture", "example", "v12").code == 0
+    return terminal
+
+
+def asked(terminal: Terminal, to: str = "v11", *words: str) -> str:
+    """The name of a run that waits for approval."""
+    said = terminal("run", "request", "example", "--to", to, "--json", *words, who=ANA)
+    assert (said.code, said.json["waiting_for"]) == (0, "approval"), said.err
+    return str(said.json["id"])
+
+
+def live(terminal: Terminal) -> str:
+    return terminal.file("models.json").read_text().split('"live": "')[1].split('"')[0]
+
+
+def test_a_rollback_from_request_to_verified(models: Terminal) -> None:
+    """Asked by one, approved by another: model and flag are back, read back, and everything that scripts read is
+    there."""
+    name = asked(models, "v11", "--because", "ETAs too long", "--incident", "INC-142")
+    approved = models("run", "approve", name, who=BEN)
+    shown = models("run", "show", name, "--json").json
+
+    assert approved.code == 0, approved.err
+    assert "succeeded" in approved.out
+    assert (live(models), "targeting" in models.flag()) == ("11", False)
+    assert {k: shown[k] for k in ("id", "feature", "mode", "status", "from_version", "to_version", "reason")} == {
+        "id": name,
+        "feature": "example",
+        "mode": "live",
+        "status": "succeeded",
+        "from_version": "v12",
+        "to_version": "v11",
+        "reason": "ETAs too long",
+    }
+    assert shown["requested_by"] == ANA
+    assert [(a["person"], a["yes"], a["digest"]) for a in shown["approvals"]] == [(BEN, True, shown["plan_digest"])]
+    assert [(s["verb"], s["component"], s["status"]) for s in shown["steps"]] == [
+        ("disable", "flag", "done"),
+        ("restore", "model", "done"),
+        ("wait", "model", "done"),
+        ("verify", "model", "done"),
+        ("enable", "flag", "done"),
+    ]
+    assert {"attempts", "before", "after"} <= shown["steps"][1].keys()
+    assert (shown["steps"][1]["before"], shown["steps"][1]["after"]) == ("12", "11")
+    assert all(shown["clocks"][c] is not None for c in ("people_s", "applied_s", "visible_s", "verified_s"))
+    known = {k: shown["accuracy"][k] for k in ("matched", "expected", "missing", "extra", "null", "where")}
+    assert known == {"matched": 4, "expected": 4, "missing": 0, "extra": 0, "null": 0, "where": "in the store"}
+    assert [item["what"] for item in shown["left_behind"]] == ["hold"]
+
+
+def test_people_read_the_same(models: Terminal) -> None:
+    """Without --json: who asked, who approved, each step, times, accuracy and what was left behind."""
+    name = asked(models)
+    models("run", "approve", name, who=BEN)
+    shown, listed = models("run", "show", name).out, models("run", "list").out
+
+    assert "Asked for by T1/ANA" in shown
+    assert "Approved by T1/BEN" in shown
+    assert "4 of 4 match" in shown
+    assert "Left behind: example is held" in shown
+    assert listed.splitlines()[1].split()[:3] == [name, "example", "rollback"]
+
+
+def test_who_may_not_is_told_and_nothing_runs(two: Terminal) -> None:
+    """No key, nobody's key, the requester, a stranger and a second yes: exit 4 in one line each, and a record."""
+    name = asked(two, "v1")
+    before = two.flag()
+    answers = {
+        "say who you are": two("run", "approve", name),
+        "nobody's key": two("run", "approve", name, ROLLBOT_KEY="rb_x"),
+        "somebody else must decide": two("run", "approve", name, who=ANA),
+        "this needs 1 of @ml-oncall": two("run", "approve", name, who=SAM),
+    }
+
+    assert {said: a.code for said, a in answers.items()} == dict.fromkeys(answers, 4)
+    assert all(said in a.fault for said, a in answers.items())
+    assert two.flag() == before
+    assert two("run", "show", name, "--json").json["waiting_for"] == "approval"
+    assert two("run", "approve", name, who=BEN).code == 0
+    again = two("run", "approve", name, who=BEN)
+    assert (again.code, "already succeeded" in again.fault) == (4, True)
+
+
+def test_a_policy_that_lets_only_some_ask(two: Terminal) -> None:
+    """A request that policy refuses is exit 4 with its words, and stands in the list as refused."""
+    two.edit("playbooks/policy.yaml", "request: [everyone]", 'request: ["@ml-oncall"]')
+    said = two("run", "request", "example", "--to", "v1", who=SAM)
+
+    assert said.code == 4
+    assert "only @ml-oncall may ask" in said.fault
+    assert [r["status"] for r in two("run", "list", "--json").json] == ["refused"]
+
+
+def test_two_approvals_are_counted(two: Terminal) -> None:
+    """After the first of two the command says that one more is needed, and nothing has run."""
+    two.edit("playbooks/policy.yaml", "approve: 1", "approve: 2")
+    name = asked(two, "v1")
+    first = two("run", "approve", name, who=BEN)
+
+    assert first.code == 0
+    assert f"1 approval more needed: rollbot run approve {name}" in first.out
+    assert "targeting" in two.flag()
+    assert two("run", "approve", name, who="T1/CLEO").code == 0
+    assert "targeting" not in two.flag()
+
+
+def test_reject_and_abort_end_a_run(two: Terminal) -> None:
+    """Both are exit 0 for who asked for it; nothing is changed, and the reason stands in the run."""
+    before = two.flag()
+    first = asked(two, "v1")
+    rejected = two("run", "reject", first, "--because", "not now", who=BEN)
+    second = asked(two, "v1")
+    aborted = two("run", "abort", second, who=ANA)
+    again = two("run", "abort", second, who=ANA)
+
+    assert (rejected.code, aborted.code, again.code) == (0, 0, 4)
+    assert [(r["status"], r["why"]) for r in two("run", "list", "--json").json] == [
+        ("aborted", "aborted, nothing was changed"),
+        ("rejected", "rejected: not now"),
+    ]
+    assert two.flag() == before
+
+
+def test_stop_needs_nobody_and_put_back_brings_back_what_was(two: Terminal) -> None:
+    """--stop switches the flag off at once; a rollback's put-back asks for approval and restores the pre-image."""
+    stopped = two("run", "request", "example", "--stop", who=ANA)
+    assert (stopped.code, two.flag()["defaultVariant"]) == (0, "off"), stopped.err
+    two.share(25)
+    name = asked(two, "v1")
+    assert two("run", "approve", name, who=BEN).code == 0
+    back = two("run", "put-back", name, "--json", who=ANA)
+    assert (back.code, back.json["waiting_for"], back.json["purpose"]) == (0, "approval", "put_back")
+    assert two("run", "approve", back.json["id"], who=BEN).code == 0
+    assert two.flag()["targeting"] == {"fractional": [["on", 25], ["off", 75]]}
+
+
+def test_a_dry_run_plans_and_ends(two: Terminal) -> None:
+    """Nothing is changed, nobody is asked, the plan is printed; exit 3 where a real one could not be restored."""
+    before = two.flag()
+    fine = two("run", "request", "example", "--to", "v1", "--dry-run", who=ANA)
+    two.file("playbooks/flags.json").write_text('{"flags": {}}')
+    lost = two("run", "request", "example", "--to", "v1", "--dry-run", who=ANA)
+
+    assert (fine.code, lost.code) == (0, 3)
+    assert "on for 25 % -> on for 100 %" in fine.out
+    assert before == {**before}
+    assert "not restorable" in lost.fault
+
+
+def test_what_cannot_be_restored_is_refused_with_what_can_be_done(models: Terminal) -> None:
+    """Exit 3, the component and why; the run ends as refused."""
+    models.file("playbooks/flags.json").write_text('{"flags": {}}')
+    said = models("run", "request", "example", "--to", "v11", who=ANA)
+
+    assert said.code == 3
+    assert "flag" in said.fault
+    assert [r["status"] for r in models("run", "list", "--json").json] == ["refused"]
+
+
+def test_a_verify_that_does_not_pass_is_a_fault_and_can_be_repeated(models: Terminal) -> None:
+    """Exit 1, the flag stays off; retry goes on when the system is mended."""
+    name = asked(models)
+    models.models("12", broken=True)
+    failed = models("run", "approve", name, who=BEN)
+    off = models.flag()["defaultVariant"]
+    models.models("11")
+    retried = models("run", "retry", name, who=BEN)
+
+    assert failed.code == 1
+    assert "waiting" in failed.fault
+    assert off == "off"
+    assert retried.code == 0, retried.err
+    assert models.flag()["defaultVariant"] == "on"
+
+
+def test_a_moment_that_is_not_there_is_a_fault(two: Terminal) -> None:
+    """A request that can't be planned is exit 1, not a refusal by policy."""
+    said = two("run", "request", "example", "--to", "v1", "--at", "2020-01-01T00:00", who=ANA)
+
+    assert said.code == 1
+    assert "no moment" in said.fault
+
+
+def test_the_list_pages_and_filters(two: Terminal) -> None:
+    """--before gives the next page, --feature only one feature's runs."""
+    for _ in range(2):
+        two("run", "abort", asked(two, "v1"), who=ANA)
+
+    assert [r["id"] for r in two("run", "list", "--json").json] == ["R-2", "R-1"]
+    assert [r["id"] for r in two("run", "list", "--before", "R-2", "--json").json] == ["R-1"]
+    assert two("run", "list", "--feature", "other", "--json").json == []
