@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bot.cli.output import AsJson, command, line, say_json, table
-from bot.cli.session import looking, terminal
+from bot.cli.session import known, looking, session, terminal
 from bot.core.commands import Purpose, Request
 from bot.core.errors import NotRestorable
 from bot.core.plan import Plan
@@ -70,6 +70,8 @@ async def plan(
     Asks every system of the feature what is live, compares it with the release, checks that the release's bytes are
     still there, and says who would have to approve.
     """
+    async with session() as before:
+        await known(before, feature, version)
     async with looking(feature) as s:
         request = Request(feature=feature, to=version, at=at, without=without or [])
         asked = Run(

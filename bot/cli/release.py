@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bot.cli.output import AsJson, command, line, say_json, table
-from bot.cli.session import Session, looking, session, terminal, working
+from bot.cli.session import Session, known, looking, session, terminal, working
 from bot.core import release as rules
 from bot.core.commands import CaptureRelease
 from bot.core.errors import NotRestorable, RollbotError, Usage
@@ -153,10 +153,10 @@ def _brief(r: Release, live: str | None) -> dict[str, object]:
 
 async def _found(s: Session, feature: str, version: str) -> tuple[Release, list[Moment]]:
     """The release and its moments, newest first. Raises Unknown with near misses."""
-    s.parts.books.feature(feature)
+    await known(s, feature, version)
     release = await s.parts.store.read(lambda c: releases.get(c, feature, version))
     if release is None:
-        raise rules.no_release(feature, version, await s.parts.store.read(lambda c: releases.versions(c, feature)))
+        raise rules.no_release(feature, version, [])
     return release, await s.parts.store.read(lambda c: releases.moments(c, feature, version))
 
 

@@ -11,12 +11,11 @@ from bot.cli import run_view
 from bot.cli.output import AsJson, command, line, say_json
 from bot.cli.plan import not_restorable, print_plan
 from bot.cli.run_view import RunName, as_json_of, find, stands
-from bot.cli.session import Session, person, session, working
+from bot.cli.session import Session, known, person, session, working
 from bot.core.commands import Abort, Accept, Decide, Purpose, Request, Retry
 from bot.core.errors import Refused, RollbotError, Unknown, Usage
 from bot.core.plan import Plan
 from bot.core.policy import Requirement, missing
-from bot.core.release import no_release
 from bot.core.run import Run, Status
 from bot.core.target import Kind
 from bot.core.text import count
@@ -56,10 +55,10 @@ async def request(
     """
     if stop == bool(to):
         raise Usage("say either which release, --to v12 (or --to previous), or --stop")
+    async with session(fresh=True) as before:
+        who = await person(before.parts)
+        await known(before, feature, to)
     async with working(feature, SWITCHED if stop else tuple(Kind)) as s:
-        who = await person(s.parts)
-        if to not in ("", "previous"):
-            await _known(s, feature, to)
         order = Request(
             feature=feature,
             purpose=Purpose.stop if stop else Purpose.rollback,
@@ -73,13 +72,6 @@ async def request(
         )
         taken, _ = await s.say(order, who)
         await follow(s, taken.run or 0, as_json=as_json)
-
-
-async def _known(s: Session, feature: str, version: str) -> None:
-    """Nothing is written for a release that is not there. Raises Unknown with near misses."""
-    versions = await s.parts.store.read(lambda c: releases.versions(c, feature))
-    if version not in versions:
-        raise no_release(feature, version, versions)
 
 
 async def follow(s: Session, number: int, *, as_json: bool, wanted: Status = Status.succeeded) -> None:
@@ -153,9 +145,9 @@ async def _press(
     **fields: object,
 ) -> None:
     async with session() as before:
+        who = await person(before.parts)
         feature = (await find(before, name)).feature
     async with working(feature) as s:
-        who = await person(s.parts)
         run = await find(s, name)
         extra = {"digest": run.plan_digest or ""} if make is Decide else {}
         await s.say(make.model_validate({"run": run.id, **extra, **fields}), who)
@@ -195,9 +187,9 @@ async def retry(name: RunName, *, as_json: AsJson = False) -> None:
 async def put_back(name: RunName, because: Because = "", *, as_json: AsJson = False) -> None:
     """Ask for a run that brings back what another run replaced, and follow it."""
     async with session() as before:
+        who = await person(before.parts)
         run = await find(before, name)
     async with working(run.feature) as s:
-        who = await person(s.parts)
         order = Request(
             feature=run.feature,
             purpose=Purpose.put_back,

@@ -15,8 +15,9 @@ from typing import IO, TYPE_CHECKING
 from bot.cli.output import log_in_lines, note
 from bot.core.commands import Actor, Command
 from bot.core.errors import Fault, Refused, RollbotError
+from bot.core.release import no_release
 from bot.core.target import Kind
-from bot.store import inbox, keys, migrate
+from bot.store import inbox, keys, migrate, releases
 from bot.store.inbox import Taken
 from bot.store.jobs import down
 from bot.wiring import Parts, Settings, build, load_settings, team_books
@@ -194,6 +195,17 @@ async def working(feature: str, kinds: Iterable[Kind] = tuple(Kind)) -> AsyncIte
         await parts.stop()
         if lock is not None:
             lock.close()
+
+
+async def known(s: Session, feature: str, version: str) -> None:
+    """Asked before anything is started or written. Raises Unknown with near misses for a feature or a release that is
+    not there; ``previous`` and nothing pass."""
+    s.parts.books.feature(feature)
+    if version in ("", "previous"):
+        return
+    versions = await s.parts.store.read(lambda c: releases.versions(c, feature))
+    if version not in versions:
+        raise no_release(feature, version, versions)
 
 
 async def warm(parts: Parts) -> None:

@@ -10,6 +10,7 @@ from bot.core.commands import Abort, Accept, Actor, Decide, Retry, RunAnyway
 from bot.core.errors import Refused
 from bot.core.policy import Nod, Policy, Standing
 from bot.core.run import Glass, Happened, Moved, Run, Status
+from bot.core.text import count
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,11 @@ def abort(run: Run, command: Abort, actor: Actor, j: Judging) -> Moved:
         raise Refused(f"{run.name} is already {run.status}", rule="finished")
     _no(rules.may_control(j.policy, j.who, run.requester.id))
     done = [s for s in run.steps if s.status == "done" and s.changed]
-    why = f"aborted after {len(done)} changes; they stay until put back" if done else "aborted, nothing was changed"
+    why = (
+        f"aborted after {count(len(done), 'change')}; what was changed stays until put back"
+        if done
+        else "aborted, nothing was changed"
+    )
     event = Happened(act="run_aborted", actor=actor, facts={"changes": len(done)}, texts={"reason": command.reason})
     return _end(run, Status.aborted, why, actor, j.now), [event]
 

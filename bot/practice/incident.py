@@ -64,7 +64,7 @@ class Incident:
         self.times["card"] = time.monotonic() - began
         tell.shows(f"in #incident-142, {self.times['card']:.2f} s after the request:", lines(card.blocks, card.text))
         if not pressable(card, "approve"):
-            raise NotVerified(f"{self.run}: {_why_not(card)}")
+            raise NotVerified(f"{self.run} can't be approved: {_why_not(card)}")
         return card
 
     def _planned(self) -> Message | None:
@@ -156,7 +156,8 @@ class Incident:
             if step[1] in OVER and step[2] not in self._told:
                 self._told.add(step[2])
                 self.tell.say(step[0], style="red" if step[1] == "✗" else "")
-        under_way = next((step[2] + step[3] for step in steps if step[1] == "▸"), "")
+        # A step shows as waiting while its pre-image is taken.
+        under_way = next((step[2] + step[3] for mark in "▸·" for step in steps if step[1] == mark), "")
         bar(sum(step[1] in OVER for step in steps), max(1, len(steps)), under_way)
         return bool(steps) and all(step[1] in OVER for step in steps)
 
@@ -185,4 +186,5 @@ def _why_not(card: Message) -> str:
     """The line of the card that says why it can't go on."""
     said = [line.text for line in lines(card.blocks, card.text)]
     reasons = [text for text in said[1:] if text.startswith(("Not restorable", "Can't be restored"))]
-    return (reasons or said[2:3] or said)[0]
+    text = (reasons or said[2:3] or said)[0]
+    return text[0].lower() + text[1:]

@@ -16,8 +16,10 @@ from bot.core.errors import Fault
 from bot.practice.bot_process import BotProcess
 from bot.practice.narrator import Bar
 from bot.practice.slack_server import Message, PracticeSlack
+from bot.practice.stack import playbooks
 from bot.practice.stack.build import make_stack
 from bot.practice.stack.host import Host
+from bot.practice.stack.layout import Layout
 from bot.practice.stack.stack import PARTS, Stack
 
 Transport = Literal["http", "socket"]
@@ -26,6 +28,8 @@ R = TypeVar("R")
 ANA, BEN, CLEO, LEA, SAM = "U0ANA", "U0BEN", "U0CLEO", "U0LEA", "U0SAM"
 INCIDENT, PLATFORM = "C0INC", "C0PLAT"
 FEATURE = "driver_stats"
+STACK = "stack"
+"""The platform's folder in the practice's."""
 SOCKETS = 2
 """Connections that the bot opens in Socket Mode."""
 PATIENCE = 180.0
@@ -43,9 +47,8 @@ class Place:
     transport: Transport
     token: str
 
-    async def start_bot(self) -> None:
-        """Also after it was killed: Slack then sends to where it listens now."""
-        await self.bot.start()
+    async def connect(self) -> None:
+        """Slack and the bot to one another; also after the bot was started anew, since it then listens elsewhere."""
         if self.transport == "http":
             self.slack.connect_http(f"{self.bot.url}/slack/events")
         else:
@@ -97,17 +100,25 @@ async def open_place(folder: Path, drivers: int, transport: Transport, port: int
         slack = PracticeSlack(manifest())
         await _listen(slack, port)
         opened.push_async_callback(slack.stop)
-        host = Host()
+        tmp, token = folder / "tmp", secrets.token_urlsafe(16)
+        tmp.mkdir()
+        host = Host(tmp)
+        making = asyncio.get_running_loop().run_in_executor(None, _platform, folder / STACK, drivers, host, bar)
+        opened.push_async_callback(_over, making)
         opened.push_async_callback(in_thread, host.close)
-        total = float(2 + PARTS + 2)
-        stack = await in_thread(
-            make_stack, folder / "stack", drivers=drivers, publish=(), host=host, on_progress=_from(bar, 0, total)
-        )
-        bot, token = _bot(folder, slack, stack, transport)
+        playbooks.write(Layout(folder / STACK))  # the bot does not start without; it sees them change
+        bot = BotProcess(folder, _settings(folder, slack, transport, token))
         opened.push_async_callback(bot.stop)
+        # Together: both import Feast, Delta and MLflow first, which takes seconds.
+        stack, _ = await asyncio.gather(asyncio.shield(making), bot.start())
         place = Place(folder, slack, stack, bot, transport, token)
-        await asyncio.gather(place.start_bot(), in_thread(_first_release, stack, _from(bar, 2, total)))
+        await place.connect()
         yield place
+
+
+async def _over(making: asyncio.Future[Stack]) -> None:
+    """A thread can't be cancelled; it ends when its host has, and must not write into the folder after that."""
+    await asyncio.gather(making, return_exceptions=True)
 
 
 async def _listen(slack: PracticeSlack, port: int) -> None:
@@ -118,31 +129,33 @@ async def _listen(slack: PracticeSlack, port: int) -> None:
         raise Fault(f"the practice Slack can't listen on port {port} ({e.strerror}); give another: --port 3001") from e
 
 
-def _bot(folder: Path, slack: PracticeSlack, stack: Stack, transport: Transport) -> tuple[BotProcess, str]:
-    token = secrets.token_urlsafe(16)
+def _settings(folder: Path, slack: PracticeSlack, transport: Transport, token: str) -> dict[str, str]:
     env = {
         "ROLLBOT_DATABASE_URL": f"sqlite:///{folder / 'rollbot.db'}",
-        "ROLLBOT_PLAYBOOKS": str(stack.playbooks),
+        "ROLLBOT_PLAYBOOKS": str(Layout(folder / STACK).playbooks),
         "ROLLBOT_ARTIFACTS": str(folder / "artifacts"),
         "ROLLBOT_AUDIT_KEY_FILE": str(folder / "rollbot-audit.key"),
         "ROLLBOT_CHILD_LOG": str(folder / "children.log"),
         "ROLLBOT_HOOK_TOKENS": f"ci={token}",
         "ROLLBOT_HOST": "127.0.0.1",
         "PORT": "0",
+        "TMPDIR": str(folder / "tmp"),
         "SLACK_API_URL": slack.api_url,
         "SLACK_BOT_TOKEN": slack.bot_token,
         "SLACK_SIGNING_SECRET": slack.signing_secret,
     }
-    env |= {"SLACK_APP_TOKEN": slack.app_token} if transport == "socket" else {}
-    return BotProcess(folder, env), token
+    return env | ({"SLACK_APP_TOKEN": slack.app_token} if transport == "socket" else {})
 
 
-def _first_release(stack: Stack, bar: Bar) -> None:
-    stack.publish("v11", bar)
-    bar(PARTS, PARTS, "feature server and model server")
+def _platform(folder: Path, drivers: int, host: Host, bar: Bar) -> Stack:
+    """With v11 live, and served."""
+    total = 2.0 + PARTS + 1
+
+    def shown(done: float, _total: float, note: str) -> None:
+        bar(done, total, note)
+
+    stack = make_stack(folder, drivers=drivers, publish=("v11",), host=host, on_progress=shown)
+    bar(total - 1, total, "feature server and model server")
     stack.start_serving(timeout=PATIENCE)
-    bar(PARTS + 2, PARTS, "ready")
-
-
-def _from(bar: Bar, before: float, total: float) -> Bar:
-    return lambda done, _total, note: bar(before + done, total, note)
+    bar(total, total, "rollbot serve")
+    return stack

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ from bot.core.run import Run
 from bot.core.target import Json, Value, canonical, digest_of
 from bot.store import tables as t
 from bot.store.codec import iso
-from bot.store.engines import upsert
+from bot.store.engines import upsert_on
 from bot.store.jobs import StoreDown
 
 V = TypeVar("V", bound=Value)
@@ -63,8 +64,7 @@ def take(conn: sa.Connection, request_key: str, actor: Actor, command: Command, 
         "answer": said,
         "created_at": iso(now),
     }
-    insert = upsert(conn, t.inbox).values(**values).on_conflict_do_nothing(index_elements=["request_key"])
-    row = conn.execute(insert.returning(t.inbox.c.id)).first()
+    row = conn.execute(_insert_row(conn.dialect.name), values).first()
     if row is not None:
         return Taken(said, run, fresh=True, id=row.id)
     if new:  # another process took the same key between our look and our insert, and its run has ended already
@@ -76,7 +76,7 @@ def take(conn: sa.Connection, request_key: str, actor: Actor, command: Command, 
 
 
 def _first_answer(conn: sa.Connection, request_key: str) -> Taken | None:
-    row = conn.execute(sa.select(t.inbox).where(t.inbox.c.request_key == request_key)).first()
+    row = conn.execute(_FIRST, {"key": request_key}).first()
     return Taken(row.answer, row.run, fresh=False, id=row.id) if row else None
 
 
@@ -104,30 +104,43 @@ def _run_for(conn: sa.Connection, command: Request, actor: Actor, now: datetime)
         "feature": command.feature,
         "status": "planning",
         "same_as": same_as,
-        "body": "",
+        "body": _new_run(command, actor, now),
         "of_run": command.of_run,
         "channel": command.channel,
         "fence": 0,
         "created_at": iso(now),
     }
-    insert = upsert(conn, t.runs).values(**values)
-    insert = insert.on_conflict_do_nothing(index_elements=["same_as"], index_where=t.runs.c.ended_at.is_(None))
-    open_one = sa.select(t.runs.c.id).where(t.runs.c.same_as == same_as, t.runs.c.ended_at.is_(None))
     while True:
-        row = conn.execute(insert.returning(t.runs.c.id)).first()
+        row = conn.execute(_insert_run(conn.dialect.name), values).first()
         if row is not None:
-            body = _new_run(row.id, command, actor, now)
-            conn.execute(sa.update(t.runs).where(t.runs.c.id == row.id).values(body=body))
             return int(row.id), True
-        found = conn.execute(open_one).scalar()
+        found = conn.execute(_OPEN_ONE, {"same": same_as}).scalar()
         if found is not None:  # else it ended between our insert and our look
             return int(found), False
 
 
-def _new_run(run: int, command: Request, actor: Actor, now: datetime) -> str:
+_FIRST = sa.select(t.inbox).where(t.inbox.c.request_key == sa.bindparam("key"))
+_OPEN_ONE = sa.select(t.runs.c.id).where(t.runs.c.same_as == sa.bindparam("same"), t.runs.c.ended_at.is_(None))
+
+
+@functools.cache
+def _insert_row(dialect: str) -> Any:
+    unless = upsert_on(dialect, t.inbox).on_conflict_do_nothing(index_elements=["request_key"])
+    return unless.returning(t.inbox.c.id)
+
+
+@functools.cache
+def _insert_run(dialect: str) -> Any:
+    is_open = t.runs.c.ended_at.is_(None)
+    unless = upsert_on(dialect, t.runs).on_conflict_do_nothing(index_elements=["same_as"], index_where=is_open)
+    return unless.returning(t.runs.c.id)
+
+
+def _new_run(command: Request, actor: Actor, now: datetime) -> str:
+    """As a document. Its number is not known yet: whoever loads a run takes it from the row."""
     return canonical(
         Run(
-            id=run,
+            id=0,
             feature=command.feature,
             purpose=command.purpose,
             mode=command.mode,

@@ -40,6 +40,7 @@ def load(conn: sa.Connection, run: int) -> Run | None:
 
 def _whole(conn: sa.Connection, run: int, body: str) -> Run:
     doc = json.loads(body)
+    doc["id"] = run
     of_plan = sa.and_(t.steps.c.run == run, t.steps.c.plan == doc.get("plan_no", 0))
     rows = conn.execute(sa.select(t.steps.c.body).where(of_plan).order_by(t.steps.c.n))
     doc["steps"] = [json.loads(r.body) for r in rows]

@@ -111,9 +111,11 @@ def _number(opened: Opened, view: Any) -> tuple[int | None, list[str]]:
     if number is not None:
         return int(number), []
     numbers = stored_numbers(opened, view.name)
-    alike = [n for n in reversed(numbers) if same_schema(view, stored(opened, view.name, n))]
-    newest = alike[0] if alike else None
-    if not numbers or (0 in alike and (newest == 0 or not opened.versioned)):
+    first = not numbers or (0 in numbers and same_schema(view, stored(opened, view.name, 0)))
+    if first and (not opened.versioned or numbers in ([], [0])):
+        return 0, []
+    newest = next((n for n in reversed(numbers) if same_schema(view, stored(opened, view.name, n))), None)
+    if first and newest == 0:
         return 0, []
     if not opened.versioned:
         return newest, []
@@ -122,7 +124,7 @@ def _number(opened: Opened, view: Any) -> tuple[int | None, list[str]]:
         f"the registry shows {shown} schema but has no current version number, so reads go to v0's rows: "
         "a metadata-only apply does that. Materializing now overwrites v0's rows"
     )
-    return (0 if 0 in alike else None), [switched]
+    return (0 if first else None), [switched]
 
 
 def _with_registered(opened: Opened, view: Any, number: int | None, warnings: list[str]) -> Definition:

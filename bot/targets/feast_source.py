@@ -54,7 +54,7 @@ def _of_delta(opened: Opened, source: Any, version: int, columns: list[str], key
     if path is None:
         raise TargetError(f"source {source.name} is no Delta table: it can't be read as of version {version}")
     frame = lib("deltalake").DeltaTable(path, version=version).to_pyarrow_table(columns=columns).to_pandas()
-    frame = frame.sort_values(list(reversed(order)), kind="stable").drop_duplicates(keys, keep="last")
+    frame = frame.sort_values(order, kind="stable").drop_duplicates(keys, keep="last")
     return lib("pyarrow").Table.from_pandas(frame, preserve_index=False)
 
 
@@ -80,15 +80,43 @@ def rows_of(d: Definition, table: Any) -> Iterator[Rows]:
 
     Feast converts only the first batch of a chunked table, so batches are handed to it one by one.
     """
+    features = [f.name for f in d.view.features]
+    for batch in _batches(table):
+        yield Rows(features, dict(_converted(d, batch)))
+
+
+def between(
+    opened: Opened, d: Definition, keys: Collection[bytes], start: datetime, end: datetime
+) -> Iterator[tuple[bytes, Row]]:
+    """Every row of these keys that the source has from ``start`` to ``end``, also those that others followed."""
+    names, features, time, created = lib("feast.utils")._get_column_names(d.view, list(d.entities.values()))
+    found = opened.offline.pull_all_from_table_or_query(
+        config=opened.config,
+        data_source=d.view.batch_source,
+        join_key_columns=names,
+        feature_name_columns=features,
+        timestamp_field=time,
+        created_timestamp_column=created,
+        start_date=start,
+        end_date=end,
+    ).to_arrow()
+    mapping = dict(d.view.batch_source.field_mapping or {})
+    found = found.rename_columns([mapping.get(n, n) for n in found.column_names])
+    for batch in _batches(narrow(d, found, keys)):
+        yield from _converted(d, batch)
+
+
+def _batches(table: Any) -> Any:
+    return table.combine_chunks().to_batches(max_chunksize=CHUNK)
+
+
+def _converted(d: Definition, batch: Any) -> Iterator[tuple[bytes, Row]]:
     convert, aware = lib("feast.utils")._convert_arrow_to_proto, lib("feast.utils").make_tzaware
     serialize = lib("feast.infra.key_encoding_utils").serialize_entity_key
     types = {c.name: c.dtype.to_value_type() for c in d.view.entity_columns}
     features = [f.name for f in d.view.features]
-    for batch in table.combine_chunks().to_batches(max_chunksize=CHUNK):
-        chunk = Rows(features)
-        for key, values, time, _ in convert(batch, d.view, types):
-            chunk.rows[serialize(key, 3)] = Row(int(aware(time).timestamp()), tuple(cell(values[f]) for f in features))
-        yield chunk
+    for key, values, time, _ in convert(batch, d.view, types):
+        yield serialize(key, 3), Row(int(aware(time).timestamp()), tuple(cell(values[f]) for f in features))
 
 
 def keys_of(d: Definition, table: Any) -> set[bytes]:

@@ -188,7 +188,7 @@ class RedisTable(Table):
 def table(opened: Opened, d: Definition, number: int | None) -> Table:
     """The rows of the view of ``d`` under version ``number``, with every feature that any version of it had."""
     view = type(d.view).from_proto(d.view.to_proto())
-    view.features = known_features(opened, d.view)
+    view.features = known_features(opened, d.view, number)
     view.current_version_number = number
     view.projection.version_tag = number or None
     kinds = {c.__name__ for c in type(opened.online).__mro__}
@@ -196,11 +196,12 @@ def table(opened: Opened, d: Definition, number: int | None) -> Table:
     return made(opened, view, [f.name for f in view.features])
 
 
-def known_features(opened: Opened, view: Any) -> list[Any]:
-    """Feast's fields of the view and of all its stored versions, by name."""
+def known_features(opened: Opened, view: Any, number: int | None) -> list[Any]:
+    """Feast's fields of the view and of the stored versions that share its rows, by name."""
     fields = {f.name: f for f in view.features}
-    for number in definition.stored_numbers(opened, view.name):
-        for f in definition.stored(opened, view.name, number).features:
+    history = definition.stored_numbers(opened, view.name)
+    for one in history if not opened.versioned else [n for n in history if n == (number or 0)]:
+        for f in definition.stored(opened, view.name, one).features:
             fields.setdefault(f.name, f)
     return list(fields.values())
 

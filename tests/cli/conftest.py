@@ -3,36 +3,74 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from tests.cli.terminal import ANA, BEN, CLEO, POLICY, SAM, Terminal, make_keys
+from tests.cli.terminal import ANA, BEN, CLEO, POLICY, SAM, Terminal, make_keys, with_model
+
+Reset = Callable[[str], Terminal]
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Terminal:
-    """Made once; each test gets a copy."""
-    terminal = Terminal(tmp_path_factory.mktemp("made"))
+def reset(tmp_path_factory: pytest.TempPathFactory) -> Reset:
+    """Gives the folder in one of its states. What is captured names the place it was captured at, so the place stays
+    the same, and each state is made once."""
+    base = tmp_path_factory.mktemp("cli")
+    terminal = Terminal(base / "team")
+    makers = {"empty": _empty, "two": _two, "models": _models}
+
+    def give(state: str) -> Terminal:
+        kept = base / state
+        if not kept.exists():
+            if state == "empty":
+                terminal.folder.mkdir()
+            else:
+                give("empty")
+            makers[state](terminal)
+            shutil.copytree(terminal.folder, kept)
+        shutil.rmtree(terminal.folder)
+        shutil.copytree(kept, terminal.folder)
+        return terminal
+
+    return give
+
+
+def _empty(terminal: Terminal) -> None:
     assert terminal("init").code == 0
     terminal.file("playbooks/policy.yaml").write_text(POLICY)
     assert terminal("migrate").code == 0
-    return replace(terminal, keys=make_keys(terminal.file("rollbot.db"), ANA, BEN, CLEO, SAM))
+    terminal.keys = make_keys(terminal.file("rollbot.db"), ANA, BEN, CLEO, SAM)
 
 
-@pytest.fixture
-def terminal(made: Terminal, tmp_path: Path) -> Terminal:
-    """A sample folder, a database, and nothing captured."""
-    folder = tmp_path / "team"
-    shutil.copytree(made.folder, folder)
-    return replace(made, folder=folder)
-
-
-@pytest.fixture
-def two(terminal: Terminal) -> Terminal:
-    """v1 serves everybody; v2 a quarter, and is live."""
+def _two(terminal: Terminal) -> None:
     assert terminal("release", "capture", "example", "v1", "--changelog", "first").code == 0
     terminal.share(25)
     assert terminal("release", "capture", "example", "v2").code == 0
-    return terminal
+
+
+def _models(terminal: Terminal) -> None:
+    with_model(terminal)
+    terminal.models("11")
+    assert terminal("release", "capture", "example", "v11").code == 0
+    terminal.models("12")
+    terminal.share(25)
+    assert terminal("release", "capture", "example", "v12").code == 0
+
+
+@pytest.fixture
+def terminal(reset: Reset) -> Terminal:
+    """A sample folder as ``rollbot init`` writes it, people with keys, a database, and nothing captured."""
+    return reset("empty")
+
+
+@pytest.fixture
+def two(reset: Reset) -> Terminal:
+    """v1 serves everybody; v2 a quarter, and is live."""
+    return reset("two")
+
+
+@pytest.fixture
+def models(reset: Reset) -> Terminal:
+    """v11 has model 11 and the flag for all; v12 has model 12, a quarter, and is live."""
+    return reset("models")

@@ -139,7 +139,7 @@ def test_what_cannot_be_restored_is_exit_code_3(two: Terminal, words: tuple[str,
 
 
 def test_the_gate_is_shut_while_a_feature_is_held(two: Terminal) -> None:
-    """After a rollback CI gets exit 4 and the reason, until a fixed release is captured; a broken file lifts nothing."""
+    """After a rollback CI gets exit 4 and why, until a fixed release is captured; a broken file lifts nothing."""
     free = two("gate", "example", "--json")
     run = two("run", "request", "example", "--to", "v1", "--json", who=ANA).json
     two("run", "approve", run["id"], who=BEN)

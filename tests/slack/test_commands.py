@@ -221,7 +221,7 @@ async def test_what_can_not_be_restored_offers_what_can(full: Office) -> None:
     (full.house.folder / "playbooks/features/fares.yaml").write_text(
         FARES + "  second: {kind: flag, target: flags, flag: fares}\n"
     )
-    await full.type("fares to v1")
+    await full.type("fares to v1 because of lunch")
     run = await full.run(1)
     assert run.status == Status.refused and "second: this release holds no capture of it" in run.why
     card = full.card()
@@ -229,4 +229,5 @@ async def test_what_can_not_be_restored_offers_what_can(full: Office) -> None:
     await full.press(card, "offer_0", ANA)
     again = await full.run(2)
     assert again.request["without"] == ["second"] and again.request["to"] == "v1" and again.status == Status.waiting
+    assert (again.channel, again.reason) == (INC, "of lunch") and "needs 1 of" in full.card(run=2).text
     assert len(await full.house.store.read(runs.newest)) == 2

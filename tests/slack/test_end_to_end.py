@@ -108,6 +108,12 @@ async def test_approvers_get_the_card_directly(office: Office) -> None:
     assert [key_of(m) for m in office.slack.channel(SECRET)] == ["R-1:card", "R-1:outcome"]
 
 
+async def test_a_requester_who_could_approve_is_not_asked(office: Office) -> None:
+    """Who is in the group and asks is told nothing directly: their yes would not count."""
+    await office.waiting(who=BEN)
+    assert [len(office.slack.dms(u)) for u in (BEN, CLEO, LEA)] == [0, 1, 1]
+
+
 async def test_a_private_channel_without_the_bot(both: Office) -> None:
     """The card goes to the feature's channel, the requester is told where it is, and the run goes on there."""
     await both.two_releases()
@@ -145,6 +151,18 @@ async def test_stop_the_harm_from_the_card(both: Office) -> None:
     assert "enable" in actions(both.card(run=2)) and actions(both.card(run=1))[0] == "approve"
     await both.press(both.card(run=1), "approve", BEN)
     assert (await both.run(1)).status == Status.succeeded and both.house.flag()["defaultVariant"] == "on"
+
+
+async def test_stop_typed_while_a_rollback_waits(office: Office) -> None:
+    """What a typed stop changes belongs to the open rollback too: putting that back brings the first rule again."""
+    card = await office.waiting()
+    before = office.house.flag()
+    assert await office.type("stop fares because it hurts", SAM) == "R-2: stopping the harm of fares"
+    assert (await office.run(2)).of_run == 1 and office.house.flag() != before
+    await office.press(card, "approve", BEN)
+    await office.press(office.card(run=1), "put_back", ANA)
+    await office.press(office.card(run=3), "approve", CLEO)
+    assert office.house.flag() == before
 
 
 async def test_what_is_left_behind_is_lifted(office: Office) -> None:

@@ -168,6 +168,28 @@ def test_put_back_in_any_order(versioned: OnlineWorld) -> None:
     assert (accuracy.ratio, accuracy.extra) == (1.0, 0)
 
 
+def test_a_pipeline_that_writes_meanwhile_is_no_disagreement(sqlite_world: OnlineWorld) -> None:
+    """Rows newer than the last recorded materialization are right if the source has just them, and else are not."""
+    import pandas as pd
+
+    world, stage = sqlite_world, sqlite_world.stage
+    for factor in (1.2, 1.4):
+        stage.tick()
+        stage.source("good.parquet", factor=factor)
+        frame = pd.read_parquet(stage.folder / "data" / "good.parquet")
+        if factor == 1.2:
+            news = frame[frame["event_timestamp"] == stage.clock].head(30)
+    with stage.feast() as store:
+        store.write_to_online_store(VIEW, news)
+    agreement = world.target.capture(world.call()).observed["agreement"]
+    assert (agreement["matched"], agreement["expected"]) == (600, 600)
+    with stage.feast() as store:
+        store.write_to_online_store(VIEW, news.head(10).assign(avg_trip=-5.0))
+    wrong = world.target.capture(world.call())
+    assert wrong.observed["agreement"]["matched"] < 600
+    assert any("not what the source says" in w for w in wrong.warnings)
+
+
 def test_views_without_rows_of_their_own_are_refused(sqlite_world: OnlineWorld) -> None:
     """Push, on-demand and offline-only views: refused with the reason, before anything is read or written."""
     from feast import FeatureView, Field, FileSource, PushSource

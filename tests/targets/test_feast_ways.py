@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -214,7 +215,11 @@ def test_a_moment_can_be_computed_from_a_delta_version(sqlite_world: OnlineWorld
     world, stage = sqlite_world, sqlite_world.stage
     content = world.content()
     table = stage.folder / "data" / "delta"
-    write_deltalake(table, pd.read_parquet(stage.folder / "data" / "good.parquet"))
+    rows = pd.read_parquet(stage.folder / "data" / "good.parquet")
+    late = rows.assign(
+        avg_trip=-1.0, event_timestamp=stage.clock - timedelta(days=1), created=stage.clock.replace(day=3)
+    )
+    write_deltalake(table, pd.concat([late, rows, late], ignore_index=True))  # written later, but about an earlier time
     stage.apply(stage.view("data/delta"))
     stage.tick()
     stage.source("later.parquet", factor=6.0)

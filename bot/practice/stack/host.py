@@ -102,9 +102,9 @@ class Child:
 
 
 class Host:
-    """The handle on a host process."""
+    """The handle on a host process. ``tmp``: a folder for what its libraries leave lying about, else the system's."""
 
-    def __init__(self) -> None:
+    def __init__(self, tmp: Path | None = None) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         root = str(Path(bot.__file__).parents[1])
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -112,7 +112,12 @@ class Host:
             self._process = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
                 [sys.executable, "-P", "-m", "bot.practice.stack.host", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, **QUIET, "PYTHONPATH": os.pathsep.join(paths)},
+                env={
+                    **os.environ,
+                    **QUIET,
+                    "PYTHONPATH": os.pathsep.join(paths),
+                    **({"TMPDIR": str(tmp)} if tmp else {}),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,  # a Ctrl-C in the terminal is for the caller, which then closes us
@@ -175,8 +180,12 @@ class Host:
         return got
 
     def close(self) -> None:
-        """End the host and all its children."""
+        """End the host and all its children. Whoever waits for them gets Ended."""
+        with suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)  # close alone does not wake a thread that reads
         self._control.close()
+        if "scratch" not in vars(self):
+            self._process.kill()  # still importing: it hears nothing, and has nothing to clean up
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(10.0)
         self._process.kill()

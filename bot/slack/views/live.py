@@ -40,7 +40,7 @@ def line_of(step: RunStep, now: datetime) -> str:
         words[0] += f" {took}"
     if step.status == "running" and step.total > 0:
         words.append(bar(step.done, step.total))
-    words += [text for text in (_result(step), step.note, step.error) if text]
+    words += [text for text in dict.fromkeys((_result(step), step.note, step.error)) if text]
     if step.status == "running" and step.attempts > 1:
         words.append(f"attempt {step.attempts}")
     return " · ".join(words)
@@ -72,7 +72,7 @@ def _result(step: RunStep) -> str:
     if step.status != "done" or step.to is None or step.verb in ("wait", "verify"):
         return ""
     if step.changed is False:
-        return "was there already"
+        return step.note or "already there"
     return f"{step.before.pointer} -> {step.to.pointer}" if step.before else step.to.pointer
 
 
