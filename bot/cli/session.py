@@ -29,6 +29,8 @@ PATIENCE_S = 900.0
 """Seconds that a command waits for its answer before it says where to look."""
 HINT_S = 5.0
 """Seconds after which it says what it is waiting for."""
+HEIR_S = 1.0
+"""Seconds between two looks whether the worker has gone."""
 WARM_S = 60.0
 """Seconds that heavy libraries may take to be imported before calls begin all the same."""
 
@@ -180,21 +182,41 @@ async def working(feature: str, kinds: Iterable[Kind] = tuple(Kind)) -> AsyncIte
     settings = load_settings()
     need_playbooks(settings)
     log_in_lines()
-    types = types_of(settings, feature, kinds)
+    parts = build(settings, warm=types_of(settings, feature, kinds))
     lock = own(settings)
-    parts = build(settings, warm=types if lock else ())
     try:
         await open_store(parts, fresh=True, owned=lock is not None)
-        if lock is None:
-            yield Session(parts)
-            return
-        await warm(parts)
-        async with _worker(parts) as worker:
-            yield Session(parts, worker)
+        s = Session(parts)
+        async with _worker(s) if lock is not None else _heir(s):
+            yield s
     finally:
         await parts.stop()
         if lock is not None:
             lock.close()
+
+
+@contextlib.asynccontextmanager
+async def _heir(s: Session) -> AsyncIterator[None]:
+    """Another process is the worker. If it ends before this command does (it may be a command as well), this one takes
+    over; else it would wait for an answer that nobody gives."""
+    task = asyncio.create_task(_take_over(s))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _take_over(s: Session) -> None:
+    if s.parts.settings.database_file is None:
+        return
+    while (lock := own(s.parts.settings)) is None:
+        await asyncio.sleep(HEIR_S)
+    try:
+        async with _worker(s):
+            await asyncio.Event().wait()
+    finally:
+        lock.close()
 
 
 async def known(s: Session, feature: str, version: str) -> None:
@@ -218,17 +240,21 @@ async def warm(parts: Parts) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _worker(parts: Parts) -> AsyncIterator[Worker]:
-    """A worker for as long as the command lasts. At the end what is due is posted once, and the log is signed."""
+async def _worker(s: Session) -> AsyncIterator[None]:
+    """A worker for as long as the command lasts; the lock must be ours. At the end what is due is posted once, and the
+    log is signed."""
     from bot.flows import clockwork
     from bot.worker import Worker
 
+    parts = s.parts
+    await warm(parts)
     if parts.slack:
         await parts.slack.start(listen=False)
     worker = Worker(parts.world, parts.slack.publisher if parts.slack else None)
     try:
         await worker.start()
-        yield worker
+        s.worker = worker
+        yield
     finally:
         await worker.stop()
         with contextlib.suppress(RollbotError, OSError):

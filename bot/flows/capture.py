@@ -211,6 +211,8 @@ async def take_moment(world: World, name: str, actor: Actor) -> dict[str, object
     code, data = rules.sides(captures)
     if rules.code_digest(code) != release.digest:
         return {"ok": False, "why": f"what is live is not {version}: its code side differs"}
+    if not data:
+        return {"ok": False, "why": f"{name} has no data side"}
     warnings = [f"{n}: {w}" for n, c in data.items() for w in c.warnings]
     moment = Moment(feature=name, version=version, at=world.now(), captures=data, warnings=warnings)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -81,6 +82,21 @@ def test_ctrl_c_is_one_line_and_the_run_goes_on_later(two: Terminal) -> None:
     assert process.returncode == 1
     assert err == "rollbot: stopped; R-1 stays as it is and goes on where a worker runs\n"
     assert (again.json["id"], again.json["waiting_for"]) == ("R-1", "approval")
+
+
+def test_a_command_takes_over_from_a_worker_that_went_away(two: Terminal) -> None:
+    """Two commands at once: the one that waits for the other's worker does the work itself once that has ended."""
+    with two.file("rollbot.db.lock").open("w") as worker:
+        fcntl.flock(worker, fcntl.LOCK_EX)
+        with two.started("release", "capture", "example", "v2") as process:
+            assert process.stderr
+            waiting = process.stderr.readline()
+            worker.close()
+            out, err = process.communicate(timeout=60)
+
+    assert waiting.startswith("rollbot: no worker has taken this yet")
+    assert (process.returncode, err) == (0, "")
+    assert out.startswith("Another moment of example v2")
 
 
 FAULTS = [

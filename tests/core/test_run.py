@@ -16,8 +16,18 @@ SERVED = EXACT.model_copy(update={"where": "at consumers"})
 
 @pytest.mark.parametrize(
     ("name", "number"),
-    [("R-17", 17), (" r17 ", 17), ("17", 17), ("R-", None), ("", None), ("R-1x", None), ("run 1", None), ("-1", 1)]
-    + [("R-" + "9" * 15, 10**15 - 1), ("R-" + "9" * 16, None), ("R-١٧", None)],
+    [
+        ("R-17", 17),
+        (" r17 ", 17),
+        ("17", 17),
+        ("R-", None),
+        ("", None),
+        ("R-1x", None),
+        ("run 1", None),
+        ("R-" + "9" * 15, 10**15 - 1),
+        ("R-" + "9" * 16, None),
+        ("R-\u0661\u0667", None),
+    ],
 )
 def test_a_runs_name_is_read(name: str, number: int | None) -> None:
     """As people type it; nothing that no database holds, and no digits of other scripts."""

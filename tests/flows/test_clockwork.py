@@ -1,0 +1,115 @@
+"""What time brings: moments, reminders, pages, what was left behind, and signed checkpoints; each exactly once."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from bot.core import checkpoint as notes
+from bot.core.auditor import verify_export
+from bot.core.commands import Purpose
+from bot.core.run import Status
+from bot.flows import clockwork
+from bot.store import events, messages, releases
+from bot.store import tables as t
+from tests.flows.house import House
+from tests.flows.test_rollback import capture, two_releases
+
+PAGED: list[tuple[str, dict[str, object]]] = []
+
+
+async def page(url: str, body: dict[str, object]) -> None:
+    PAGED.append((url, body))
+
+
+async def purposes(house: House) -> list[str]:
+    return [m.purpose for m in await house.store.read(messages.due)]
+
+
+async def test_moments_are_asked_for_once_a_period(house: House) -> None:
+    """A live release whose newest moment is older than its feature wants gets one more, once, also by two tickers."""
+    await capture(house, "v1")
+    house.clock.advance(2 * 3600)
+    asked = [await clockwork.take_moments(house.world) for _ in range(3)]
+
+    assert asked == [1, 0, 0]
+    await house.settle()
+    house.clock.advance(2 * 3600)
+    assert await clockwork.take_moments(house.world) == 1
+
+
+async def test_waiting_cards_are_said_again_and_paged_once_each(house: House) -> None:
+    """Reminders at 2, 4 and 8 minutes, a page at once and after 5 minutes, each exactly once."""
+    policy = house.folder / "playbooks/policy.yaml"
+    policy.write_text(policy.read_text() + 'page: "http://127.0.0.1:9/page"\n')
+    PAGED.clear()
+    await two_releases(house)
+    run = await house.ask("v1")
+    said = []
+    for minutes in (0, 1, 1, 1, 2, 3, 1):
+        house.clock.advance(minutes * 60)
+        said.append(await clockwork.remind(house.world, page))
+        said[-1] += await clockwork.remind(house.world, page)
+
+    assert said == [0, 0, 1, 0, 1, 1, 0]
+    assert [body["run"] for _, body in PAGED] == [run.name, run.name]
+    assert (await purposes(house)).count("reminder") == 3
+
+
+async def test_what_was_left_behind_is_repeated_until_it_is_gone(house: House) -> None:
+    """Every four hours while the flag is off; lifted and enabled, it is said no more."""
+    await two_releases(house)
+    stopped = await house.stop()
+    assert stopped.status == Status.succeeded
+    for _ in range(2):
+        house.clock.advance(4 * 3600 + 1)
+        assert await clockwork.remind(house.world, page) == 1
+        assert await clockwork.remind(house.world, page) == 0
+    assert (await purposes(house)).count("left") == 2
+
+    run = await house.ask("", purpose=Purpose.enable, of_run=stopped.id)
+    assert run.status == Status.refused  # ana may not control; she asked, but is not on call
+    await house.say(_enable(stopped.id), "T1/BEN")
+    await house.settle()
+    assert not await house.store.read(lambda c: releases.left(c, feature="fares"))
+    house.clock.advance(9 * 3600)
+    assert await clockwork.remind(house.world, page) == 0
+
+
+def _enable(of: int) -> object:
+    from bot.core.commands import Request
+
+    return Request(feature="fares", purpose=Purpose.enable, of_run=of, channel="C1")
+
+
+async def test_checkpoints_vouch_for_the_log_outside_the_database(house: House) -> None:
+    """A signed note is kept when the log has grown, verifies the export, and finds a rewritten log."""
+    private = notes.new_key("rollbot", b"k" * 32)
+    kept: list[str] = []
+
+    async def check() -> str | None:
+        return await clockwork.checkpoint(house.world, lambda n, root: notes.sign(n, root, private), kept.append)
+
+    assert await check() is None
+    await two_releases(house)
+    assert await check() is not None
+    assert await check() is None
+    public = str(notes.public_key(private))
+    lines = await house.store.read(lambda c: list(events.exported(c, "rollbot")))
+    assert verify_export(lines, kept, public).ok
+    await house.ask("v1")
+    longer = await house.store.read(lambda c: list(events.exported(c, "rollbot")))
+    assert verify_export(longer, kept, public).covered == len(lines) - 1
+
+    forged = [longer[0], *longer[2:]]
+    assert not verify_export(forged, kept, public).ok
+
+
+async def test_erasing_a_text_keeps_the_log_whole(house: House) -> None:
+    """A reason may be deleted: what is left still verifies."""
+    await two_releases(house)
+    await house.ask("v1", reason="Bob's fault")
+    await house.store.write(lambda c: c.execute(sa.delete(t.event_texts)))
+    lines = await house.store.read(lambda c: list(events.exported(c, "rollbot")))
+
+    assert not any("Bob" in line for line in lines)
+    assert verify_export(lines).ok
