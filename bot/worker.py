@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -66,12 +67,12 @@ class Worker:
         """Runs in hand are given back; they go on at the next start."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
-        await self.applier.stop()
-        await self.driver.stop()
-        for task in self._tasks:
+        for task in self._tasks:  # first: they would begin anew what is ended below
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        await self.applier.stop()
+        await self.driver.stop()
 
     async def _apply(self) -> int:
         self.beat = asyncio.get_running_loop().time()
@@ -89,7 +90,7 @@ class Worker:
                 log.exception("%s failed", work.__name__)
                 busy = 0
             if not busy:
-                try:
-                    await asyncio.wait_for(event.wait(), POLL_S)
-                except TimeoutError:
-                    continue
+                with contextlib.suppress(TimeoutError):
+                    # Not wait_for: before Python 3.12 it loses a cancellation in the moment in which the event is set.
+                    async with asyncio.timeout(POLL_S):
+                        await event.wait()

@@ -210,7 +210,7 @@ async def _heir(s: Session) -> AsyncIterator[None]:
 async def _take_over(s: Session) -> None:
     if s.parts.settings.database_file is None:
         return
-    while (lock := own(s.parts.settings)) is None:
+    while (lock := own(s.parts.settings)) is None:  # noqa: ASYNC110  another process' end is no event here
         await asyncio.sleep(HEIR_S)
     try:
         async with _worker(s):

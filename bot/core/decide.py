@@ -9,6 +9,7 @@ from bot.core import policy as rules
 from bot.core.commands import Abort, Accept, Actor, Decide, Retry, RunAnyway
 from bot.core.errors import Refused
 from bot.core.policy import Nod, Policy, Standing
+from bot.core.progress import aborted_left
 from bot.core.run import Glass, Happened, Moved, Run, Status
 from bot.core.text import count
 
@@ -57,11 +58,11 @@ def decide(run: Run, command: Decide, actor: Actor, j: Judging) -> Moved:
         facts={"groups": sorted(j.who.member_of), "rule": need.rule, "note": note},
         texts={"reason": command.reason} if command.reason else {},
     )
-    if not command.yes:
+    if not command.yes and rules.denied(j.policy, need, run.nods, command.digest):
         return _end(
             run, Status.rejected, f"rejected: {command.reason}" if command.reason else "rejected", actor, j.now
         ), [event]
-    if rules.satisfied(j.policy, need, run.nods, command.digest):
+    if command.yes and rules.satisfied(j.policy, need, run.nods, command.digest):
         run = _go(run, actor, j.now)
     return run, [event]
 
@@ -108,13 +109,14 @@ def abort(run: Run, command: Abort, actor: Actor, j: Judging) -> Moved:
         raise Refused(f"{run.name} is already {run.status}", rule="finished")
     _no(rules.may_control(j.policy, j.who, run.requester.id))
     done = [s for s in run.steps if s.status == "done" and s.changed]
-    why = (
-        f"aborted after {count(len(done), 'change')}; what was changed stays until put back"
-        if done
-        else "aborted, nothing was changed"
-    )
+    busy = [f"{s.verb} {s.component}" for s in run.steps if s.status == "running"]
+    why = f"aborted after {count(len(done), 'change')}; what was changed stays until put back"
+    if busy:
+        why = f"aborted while {' and '.join(busy)} was under way; look at it before anything else"
+    elif not done:
+        why = "aborted, nothing was changed"
     event = Happened(act="run_aborted", actor=actor, facts={"changes": len(done)}, texts={"reason": command.reason})
-    return _end(run, Status.aborted, why, actor, j.now), [event]
+    return _end(run.to(left=aborted_left(run)), Status.aborted, why, actor, j.now), [event]
 
 
 def _needs_person(run: Run) -> None:
@@ -127,10 +129,8 @@ def retry(run: Run, command: Retry, actor: Actor, j: Judging) -> Moved:  # noqa:
     _needs_person(run)
     _no(rules.may_control(j.policy, j.who, run.requester.id))
     again = {s.n for s in run.steps if s.status == "failed" or (s.verb in ("verify", "wait") and s.status == "done")}
-    steps = [
-        s.model_copy(update={"status": "pending", "error": "", "accuracy": None, "attempts": 0}) if s.n in again else s
-        for s in run.steps
-    ]
+    fresh = {"status": "pending", "error": "", "accuracy": None, "attempts": 0, "started_at": None}
+    steps = [s.model_copy(update=fresh) if s.n in again else s for s in run.steps]
     moved = run.to(steps=steps, status=Status.running, waiting_for=None, why="", wake_at=j.now)
     return moved, [Happened(act="run_retried", actor=actor, facts={"steps": sorted(again)})]
 

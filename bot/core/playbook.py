@@ -127,6 +127,10 @@ def bind(playbook: Playbook, feature: Feature, without: frozenset[str] = frozens
                     faults.append(f"{step.verb} does not fit {part.name} (a {part.kind})")
                 elif part.name not in without:
                     acts.append(_act(group, step, part))
+    unproved = {a.component for a in acts if a.verb == Verb.restore} - {
+        a.component for a in acts if a.verb == Verb.verify
+    }
+    faults += [f"{name} is restored and never verified" for name in sorted(unproved)]
     handled = {act.component for act in acts if act.verb != Verb.verify} | without
     return Bound(acts=acts, skipped=skipped, faults=faults, unhandled=[p.name for p in parts if p.name not in handled])
 

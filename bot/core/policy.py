@@ -29,6 +29,7 @@ class Requirement(Value):
 
     alternatives: list[Alternative] = Field(default_factory=list)
     rule: str = ""
+    deny: int = 1
 
     def say(self) -> str:
         """``1 of @ml-oncall``, ``2 of @a or 1 of @leads``, ``nobody``."""
@@ -132,8 +133,8 @@ def shown(group: str) -> str:
 def same(policy: Policy, person: str) -> str:
     """The one name of a person who has several accounts."""
     for accounts in policy.same_person:
-        if person in accounts:
-            return accounts[0]
+        if person in accounts or person.rpartition("/")[2] in accounts:  # an id may be written without its team
+            return "same:" + "|".join(sorted(accounts))
     return person
 
 
@@ -150,7 +151,7 @@ def requirement(policy: Policy, *, tier: int, risk: Risk, mode: str, owner: str,
         return Requirement(rule="a dry run changes nothing")
     for n, rule in enumerate(policy.rules, 1):
         if _matches(rule.when, tier, risk, mode):
-            return Requirement(alternatives=_alternatives(rule, owner), rule=rule.name or f"rule {n}")
+            return Requirement(alternatives=_alternatives(rule, owner), rule=rule.name or f"rule {n}", deny=rule.deny)
     need = 2 if tier == 1 and risk == "high" else 1
     return Requirement(alternatives=[Alternative(count=need, group="@ml-oncall")], rule=f"default for {risk} risk")
 
@@ -223,6 +224,11 @@ def satisfied(policy: Policy, need: Requirement, nods: Iterable[Nod], digest: st
     if not need.alternatives:
         return True
     return any(len(_people(policy, yes, a.group)) >= a.count for a in need.alternatives)
+
+
+def denied(policy: Policy, need: Requirement, nods: Iterable[Nod], digest: str) -> bool:
+    """Enough different people said no."""
+    return len({same(policy, n.person) for n in nods if not n.yes and n.digest == digest}) >= need.deny
 
 
 def missing(policy: Policy, need: Requirement, nods: Iterable[Nod], digest: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from bot.core.commands import Actor, Purpose
+from bot.core.errors import LostOwnership
 from bot.core.plan import Plan
 from bot.core.run import Happened, Left, Moved, Run, RunStep, Status, passed
 from bot.core.target import Accuracy, Capture, Kind, Receipt
@@ -70,7 +71,14 @@ def _after_plan(run: Run, plan: Plan, expires_at: datetime, now: datetime) -> Ru
 
 def replanned(run: Run, why: list[str]) -> Moved:
     """What was approved is no longer what would be done: back to planning, approvals void."""
-    run = run.to(status=Status.planning, waiting_for=None, why="; ".join(why), decided_at=None, glass=None)
+    run = run.to(
+        status=Status.planning,
+        waiting_for=None,
+        why="; ".join(why),
+        decided_at=None,
+        glass=None,
+        wake_at=run.created_at,
+    )
     return run, [Happened(act="approvals_voided", facts={"plan": run.plan_no}, texts={"why": "; ".join(why)})]
 
 
@@ -94,7 +102,11 @@ def started(run: Run, now: datetime) -> Moved:
 def intended(
     run: Run, n: int, before: Capture | None, origin: Capture | None, to: Capture | None, now: datetime
 ) -> Moved:
-    """Pre-image and intent, before anything is touched. A repetition keeps the first pre-image."""
+    """Pre-image and intent, before anything is touched. A repetition keeps the first pre-image.
+
+    Raises LostOwnership if the run was ended or parked meanwhile: nothing starts after an abort."""
+    if run.status != Status.running:
+        raise LostOwnership(f"{run.name} is {run.status}")
     step = run.step(n)
     step = step.model_copy(
         update={
@@ -143,13 +155,21 @@ def waited(run: Run, n: int, note: str, now: datetime) -> Moved:
     return _times(run.with_step(step), now), [event]
 
 
-def checked(run: Run, n: int, accuracy: Accuracy, slo: float, now: datetime) -> Moved:
-    """What a verify step has read back. Below the SLO or inconclusive is a failed step, which waits for a person."""
+def no_longer(run: Run, n: int, error: str, now: datetime) -> Moved:
+    """What was verified was changed by somebody else before the run was over: it is not verified any more."""
+    moved, events = failed(run, n, error, now)
+    return moved.to(verified_at=None), events
+
+
+def checked(run: Run, n: int, accuracy: Accuracy, slo: float, now: datetime, version: str = "") -> Moved:
+    """What a verify step has read back, and the ``version`` that was there then. Below the SLO or inconclusive is a
+    failed step, which waits for a person."""
     good = passed(accuracy, slo)
     step = run.step(n).model_copy(
         update={
             "status": "done" if good else "failed",
             "accuracy": accuracy,
+            "version": version,
             "ended_at": now,
             "error": "" if good else _verify_error(accuracy),
         }
@@ -212,6 +232,16 @@ def next_group(run: Run) -> list[RunStep]:
         if step.status in ("pending", "running", "again"):
             return [s for s in run.steps if s.group == step.group and s.status in ("pending", "running", "again")]
     return []
+
+
+def aborted_left(run: Run) -> list[Left]:
+    """What a run that did not come to its end leaves: nothing if it changed nothing, else a feature that is mixed."""
+    touched = [s for s in run.steps if s.status == "running" or (s.status == "done" and s.changed)]
+    if not touched:
+        return []
+    listed = [x for x in left_behind(run) if x.what != "hold"]
+    parts = ", ".join(dict.fromkeys(s.component for s in touched))
+    return [*listed, Left(what="hold", component="", say=f"{run.feature} is MIXED and held: {parts} were changed")]
 
 
 def verify_stands(run: Run, n: int) -> bool:

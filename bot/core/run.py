@@ -56,6 +56,7 @@ class RunStep(Value):
     to: Capture | None = None
     changed: bool | None = None
     accuracy: Accuracy | None = None
+    version: str = ""
     note: str = ""
     error: str = ""
     done: float = 0.0

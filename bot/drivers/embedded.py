@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from functools import partial
 
@@ -75,7 +76,7 @@ class Embedded:
                 await self.sweep()
             except Exception:
                 log.exception("the sweep failed")
-            try:
-                await asyncio.wait_for(self._wake.wait(), POLL_S)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                # Not wait_for: before Python 3.12 it loses a cancellation in the moment in which the event is set.
+                async with asyncio.timeout(POLL_S):
+                    await self._wake.wait()

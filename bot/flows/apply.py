@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import datetime, timedelta
 
 from bot.core import decide
 from bot.core import policy as rules
@@ -14,9 +15,10 @@ from bot.core.policy import Requirement
 from bot.core.run import Happened, Run, Status
 from bot.core.run import Moved as Transition
 from bot.flows.capture import capture_release, take_moment
+from bot.flows.drive import REMIND_S
 from bot.flows.standing import standing
 from bot.flows.world import World
-from bot.store import events, inbox, messages, runs
+from bot.store import events, inbox, messages, releases, runs
 from bot.store.inbox import Item
 from bot.store.write import Connection
 
@@ -87,12 +89,13 @@ class Applier:
                 facts={"purpose": command.purpose, "mode": command.mode},
                 texts={"reason": command.reason, "incident": command.incident},
             )
-            if run.requester != item.actor:  # the same words again, by somebody else: the run has its requester
+            # The same words again by somebody else: the run has its requester. And what is judged is judged once.
+            if run.requester != item.actor or run.status != Status.planning or run.wake_at is not None:
                 return run, []
             if isinstance(verdict, rules.Refused):
                 ended = run.to(status=Status.refused, why=verdict.why, ended_at=now)
                 return ended, [event, Happened(act="run_refused", facts={"rule": verdict.rule})]
-            return run, [event]
+            return run.to(wake_at=now), [event]
 
         def save(conn: Connection) -> None:
             if inbox.claim(conn, item.id):
@@ -115,7 +118,9 @@ class Applier:
             if not inbox.claim(conn, item.id):
                 return None
             try:
-                runs.change(conn, command.run, lambda r: _move(r, command, item, judging), judging.now)
+                moved = runs.change(conn, command.run, lambda r: _move(r, command, item, judging), judging.now)
+                if isinstance(command, Abort):
+                    _mixed(conn, moved, judging.now)
                 result: dict[str, object] = {"ok": True, "run": command.run}
             except Refused as e:
                 events.append(conn, [decide.refusal(command.act, e, item.actor)], judging.now, run=run)
@@ -169,12 +174,23 @@ class Applier:
             await self._done(item, result, say)
 
     async def _may_capture(self, item: Item, command: CaptureRelease) -> dict[str, object]:
+        """Whoever may request may capture; a hold is lifted only by who may control, or by CI with its token."""
         policy = self.world.books.policy()
+        lifts = True
         if item.actor.kind == "person":
-            verdict = rules.may_request(policy, await standing(self.world, policy, item.actor.id))
+            who = await standing(self.world, policy, item.actor.id)
+            verdict = rules.may_request(policy, who)
             if isinstance(verdict, rules.Refused):
                 raise Refused(verdict.why, rule=verdict.rule)
-        return await capture_release(self.world, command, item.actor)
+            lifts = isinstance(rules.may_control(policy, who, ""), rules.Allowed)
+        return await capture_release(self.world, command, item.actor, lifts=lifts)
+
+
+def _mixed(conn: Connection, run: Run, now: datetime) -> None:
+    """A run that was ended half-way leaves a feature that is neither release: said, listed, and held."""
+    if run.left and run.mode == "live":
+        releases.place_hold(conn, run.feature, run.id, f"{run.name} was aborted half-way", now)
+        releases.leave(conn, run, run.left, now, now + timedelta(seconds=REMIND_S))
 
 
 def _first(group: BaseExceptionGroup[RollbotError]) -> RollbotError:

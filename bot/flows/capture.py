@@ -30,7 +30,9 @@ def _captured(feature: Feature) -> list[Component]:
     return [p for p in feature.parts() if p.kind != Kind.pipeline]
 
 
-async def capture_release(world: World, command: CaptureRelease, actor: Actor) -> dict[str, object]:
+async def capture_release(
+    world: World, command: CaptureRelease, actor: Actor, *, lifts: bool = False
+) -> dict[str, object]:
     """The code side under a name, and a moment of the data side. Raises Refused for another code side under the
     same name, TargetError if a component moved meanwhile, and what the targets raise. Writes nothing then."""
     if not VERSION.match(command.version):
@@ -39,7 +41,7 @@ async def capture_release(world: World, command: CaptureRelease, actor: Actor) -
     importing = bool(command.pointers)
     captures = await (_import(world, feature, command) if importing else _live(world, feature))
     release, moment = _made(world, feature, command, captures, expected=importing)
-    return await world.store.write(lambda c: _store(c, world, feature, command, release, moment, actor))
+    return await world.store.write(lambda c: _store(c, world, feature, command, release, moment, actor, lifts=lifts))
 
 
 async def _live(world: World, feature: Feature) -> dict[str, Capture]:
@@ -150,8 +152,11 @@ def _store(
     release: Release,
     moment: Moment,
     actor: Actor,
+    *,
+    lifts: bool,
 ) -> dict[str, object]:
     now = world.now()
+    other = _refuse_unclear(conn, release, importing=bool(command.pointers))
     rules.same_or_refused(releases.get(conn, release.feature, release.version), release.version, release.captures)
     fresh = releases.add(conn, release)
     number = releases.add_moment(conn, moment) if moment.captures else 0
@@ -159,7 +164,7 @@ def _store(
         _past_stint(conn, world, command)
     else:
         releases.goes_live(conn, release.feature, release.version, now)
-        if fresh and releases.lift_hold(conn, release.feature, now):
+        if fresh and lifts and other and releases.lift_hold(conn, release.feature, now):
             releases.close_left(conn, release.feature, "hold", "", now)
     releases.index_feature(conn, feature.feature, {p.name: world.targets.resource(p) for p in feature.parts()})
     said = [*release.warnings, *moment.warnings]
@@ -184,6 +189,23 @@ def _store(
             n: c.restorable_until.isoformat() for n, c in moment.captures.items() if c.restorable_until
         },
     }
+
+
+def _refuse_unclear(conn: Connection, release: Release, *, importing: bool) -> bool:
+    """Is this another code side than the live release's? Raises Refused where an older version is named while the
+    live one has the very same code side: its data would be recorded as that older version's."""
+    if importing:
+        return False
+    live = rules.live_version(releases.stints(conn, release.feature))
+    known = releases.get(conn, release.feature, live or "")
+    same = known is not None and known.digest == release.digest
+    if same and live != release.version and releases.get(conn, release.feature, release.version):
+        raise Refused(
+            f"{release.version} exists, and {live} is live with the same code side: what is live now would be recorded "
+            f"as {release.version}. Name {live} for another moment of it, or a new version",
+            rule="one live release",
+        )
+    return not same
 
 
 def _past_stint(conn: Connection, world: World, command: CaptureRelease) -> None:

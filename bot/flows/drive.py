@@ -12,10 +12,11 @@ from bot.core.commands import Purpose
 from bot.core.decide import expires
 from bot.core.errors import LostOwnership, RollbotError
 from bot.core.feature import Feature
-from bot.core.plan import Plan, changed_since
-from bot.core.run import Happened, Run, RunStep, Status
+from bot.core.plan import Plan
+from bot.core.run import Run, RunStep, Status
+from bot.flows.begin import begin
 from bot.flows.plan import make_plan
-from bot.flows.steps import Work, do_step, flush_progress
+from bot.flows.steps import Work, do_step, flush_progress, gone_back
 from bot.flows.world import World
 from bot.store import messages, releases, runs
 from bot.store.runs import Lease
@@ -92,12 +93,12 @@ async def _once(world: World, lease: Lease, alive: Callable[[], Awaitable[None]]
     if run.expires_at and run.expires_at <= now and run.waiting_for == "approval":
         await _move(world, lease, lambda r: progress.expired(r, now))
         return False
-    if run.status == Status.planning:
-        return await _plan(world, lease, run)
+    if run.status == Status.planning:  # without a time to wake nobody has judged yet whether this person may ask
+        return run.wake_at is not None and await _plan(world, lease, run)
     if run.status == Status.waiting:
         return await _woken(world, lease, run)
     if run.status == Status.running:
-        return await (_begin(world, lease, run) if run.started_at is None else _work(world, lease, run, alive))
+        return await (begin(world, lease, run) if run.started_at is None else _work(world, lease, run, alive))
     return False
 
 
@@ -158,57 +159,6 @@ async def _look_again(world: World, lease: Lease, run: Run) -> None:
     await _move(world, lease, lambda r: progress.replanned(r, ["a system that had not answered was checked"]))
 
 
-async def _begin(world: World, lease: Lease, run: Run) -> bool:
-    """Versions are looked at again and locks taken; what is merely observed may have moved, a version may not."""
-    old = await world.store.read(lambda c: runs.load_plan(c, run.id, run.plan_no))
-    if old is None:
-        raise KeyError(run.plan_no)
-    if not old.body.requirement.alternatives and not old.body.live:
-        return await _start(world, lease, run)  # nobody had to approve, and no version is replaced
-    try:
-        new = await make_plan(world, run, no=run.plan_no, diffs=False)
-    except RollbotError as e:
-        why = e.message
-        await _move(world, lease, lambda r: progress.replanned(r, [why]))
-        return True
-    if new.seen.blockers or (new.digest != old.digest and not _only_unknown(old, new)):
-        why_not = new.seen.blockers or changed_since(old.body, new.body)
-        await _move(world, lease, lambda r: progress.replanned(r, why_not))
-        return True
-    return await _start(world, lease, run)
-
-
-def _only_unknown(old: Plan, new: Plan) -> bool:
-    """A system that does not answer now may still answer its step: that is not a changed plan."""
-    live = {n: old.body.live.get(n, v) if v == "?" else v for n, v in new.body.live.items()}
-    need = old.body.requirement
-    return new.body.model_copy(update={"live": live, "requirement": need}) == old.body
-
-
-async def _start(world: World, lease: Lease, run: Run) -> bool:
-    now = world.now()
-    resources = [s.resource for s in run.steps]
-
-    def start(conn: Connection) -> bool:
-        holder: list[int] = []
-
-        def move(r: Run) -> tuple[Run, list[Happened]]:
-            if r.status != Status.running:
-                return r, []
-            other = runs.lock(conn, r.id, resources, now)
-            if other is None:
-                return progress.started(r, now)
-            holder.append(other)
-            return progress.parked(
-                r, f"R-{other} is working on the same thing; this goes on when it ends", 2.0, now
-            ), []
-
-        runs.change(conn, run.id, move, now, lease=lease)
-        return not holder
-
-    return await world.store.write(start)
-
-
 async def _work(world: World, lease: Lease, run: Run, alive: Callable[[], Awaitable[None]]) -> bool:
     """The next group of steps, together; then on, parked, waiting for a person, or the end."""
     plan = await world.store.read(lambda c: runs.load_plan(c, run.id, run.plan_no))
@@ -220,6 +170,8 @@ async def _work(world: World, lease: Lease, run: Run, alive: Callable[[], Awaita
         return False
     group = progress.next_group(run)
     if not group:
+        if await gone_back(work, run):
+            return True
         await _finish(world, lease, run)
         return False
     flushing = asyncio.create_task(flush_progress(work))
@@ -240,7 +192,7 @@ def _stopped(run: Run) -> str | None:
     bad: list[RunStep] = [
         s for s in run.steps if s.status == "failed" and (s.on_failure == "stop" or s.verb == "verify")
     ]
-    if not bad or run.accepted:
+    if not bad:
         return None
     return "; ".join(f"{s.verb} {s.component}: {s.error}" for s in bad)
 
@@ -274,9 +226,10 @@ def _consequences(conn: Connection, run: Run, world: World) -> None:
     if run.mode != "live":
         return
     if run.purpose == Purpose.rollback and run.to_version:
-        releases.goes_live(conn, run.feature, run.to_version, now, rolled_back=True)
+        if run.status == Status.succeeded:
+            releases.goes_live(conn, run.feature, run.to_version, now, rolled_back=True)
         releases.place_hold(conn, run.feature, run.id, f"rolled back to {run.to_version} by {run.name}", now)
-    if run.purpose == Purpose.put_back and run.to_version:
+    if run.purpose == Purpose.put_back and run.to_version and run.status == Status.succeeded:
         releases.goes_live(conn, run.feature, run.to_version, now)
         releases.close_left(conn, run.feature, "hold", "", now)
         releases.lift_hold(conn, run.feature, now)

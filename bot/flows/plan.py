@@ -24,6 +24,8 @@ from bot.flows.world import World
 from bot.store import releases, runs
 from bot.store.write import Connection
 
+BRINGS_BACK = (Verb.restore, Verb.enable)
+
 
 @dataclass
 class Aim:
@@ -49,6 +51,8 @@ async def make_plan(world: World, run: Run, *, no: int, diffs: bool = True) -> P
     if bound.faults or (bound.unhandled and run.purpose in (Purpose.rollback, Purpose.put_back)):
         left_out = [f"no step of {aim.playbook.playbook} handles {name}" for name in bound.unhandled]
         raise Fault("; ".join(bound.faults + left_out))
+    if run.purpose in (Purpose.rollback, Purpose.put_back) and not any(a.verb in BRINGS_BACK for a in bound.acts):
+        raise Usage("nothing would be taken back: every component is left out")
     resources = {p.name: world.targets.resource(p) for p in feature.parts()}
     about = context(feature.feature, aim.from_version, aim.to_version, aim.captures, aim.without)
     stops = only_stops(bound.acts)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
 from bot.core import progress
 from bot.core.errors import Moved, RollbotError, TargetError
@@ -54,7 +55,7 @@ class Work:
             timeout=step.timeout,
             progress=on_progress,
             check=self.alive,
-            context=self.about(run),
+            context={**self.about(run), "pre_image": not writes},
         )
 
     def about(self, run: Run) -> dict[str, Json]:
@@ -78,13 +79,15 @@ async def do_step(work: Work, run: Run, step: RunStep) -> None:
     except Moved as e:
         await _moved(work, step, e)
     except TargetError as e:
-        await _trouble(work, step, e.message, retriable=e.retriable)
+        await _trouble(work, step, e.message, retriable=e.retriable, fresh=isinstance(e, Unapproved))
 
 
 async def _write(work: Work, run: Run, step: RunStep, part: Component) -> None:
     """hold, lift, disable, enable, restore: all of them restore some capture."""
     targets, world = work.world.targets, work.world
-    before = step.before or await targets.capture(part, work.errand(run, step, writes=False))
+    if step.verb == Verb.enable and await gone_back(work, run):
+        return
+    before = step.before or await _pre_image(work, run, step, part)
     to = step.to or made(world, step, part, before)
     origin = await _origin(work, run, step)
     run = await work.move(lambda r: progress.intended(r, step.n, before, origin, to, world.now()))
@@ -117,6 +120,55 @@ def made(world: World, step: RunStep, part: Component, before: Capture) -> Captu
     if step.verb == Verb.disable:
         return world.targets.disabled(part, before)
     raise TargetError(f"{step.component}: the release holds no capture of it, so {step.verb} has nothing to bring back")
+
+
+async def _pre_image(work: Work, run: Run, step: RunStep, part: Component) -> Capture:
+    """What is there now; for a restore it must be what was approved to be replaced, or what this run brings anyway.
+
+    Raises Unapproved."""
+    targets = work.world.targets
+    errand = work.errand(run, step, writes=False)
+    if step.verb != Verb.restore:
+        return await targets.capture(part, errand)
+    before, now = await asyncio.gather(targets.capture(part, errand), targets.inspect(part, errand))
+    approved = work.plan.body.live.get(step.component, "?")
+    ours = {f"{s.to.pointer}#{s.to.digest}" for s in run.steps if s.to}
+    if approved not in ("?", now.version) and now.version not in ours:
+        was = approved.split("#", 1)[0]
+        raise Unapproved(
+            f"{step.component} is now {now.pointer}, and what was approved is to replace {was}: somebody changed it "
+            "meanwhile. Nothing was written; abort, and ask again"
+        )
+    return before
+
+
+class Unapproved(TargetError):
+    """What would be overwritten is not what was approved to be overwritten."""
+
+
+async def gone_back(work: Work, run: Run) -> bool:
+    """Looks once more at everything that was verified; what somebody has changed since is no longer verified.
+
+    It can't close the gap between reading and saying so, only make it as short as one look."""
+    proved = [s for s in run.steps if s.verb == Verb.verify and s.status == "done" and s.version]
+    errand = Errand(timeout=work.world.plan_s, context=work.about(run))
+    parts = [work.feature.part(s.component) for s in proved]
+    states = await asyncio.gather(*(work.world.targets.inspect(p, errand) for p in parts), return_exceptions=True)
+    wrong = False
+    for step, state in zip(proved, states, strict=True):
+        if isinstance(state, BaseException):
+            error = f"verified, but it does not answer any more: {state}"
+        elif state.version != step.version:
+            error = f"verified, but somebody has changed it since: it is now {state.pointer}"
+        else:
+            continue
+        wrong = True
+        await work.move(partial(_no_longer, step.n, error, work.world.now()))
+    return wrong
+
+
+def _no_longer(n: int, error: str, now: datetime, run: Run) -> Transition:
+    return progress.no_longer(run, n, error, now)
 
 
 async def _origin(work: Work, run: Run, step: RunStep) -> Capture | None:
@@ -156,9 +208,11 @@ async def _verify(work: Work, run: Run, step: RunStep, part: Component) -> None:
         await work.move(lambda r: progress.skipped(r, step.n, "nothing recorded to compare with", work.world.now()))
         return
     run = await work.move(lambda r: progress.intended(r, step.n, None, None, step.to, work.world.now()))
-    accuracy = await work.world.targets.verify(part, work.errand(run, step, writes=False), step.to)
+    errand = work.errand(run, step, writes=False)
+    there = await work.world.targets.inspect(part, errand)
+    accuracy = await work.world.targets.verify(part, errand, step.to)
     slo = work.feature.slo.accuracy
-    await work.move(lambda r: progress.checked(r, step.n, accuracy, slo, work.world.now()))
+    await work.move(lambda r: progress.checked(r, step.n, accuracy, slo, work.world.now(), there.version))
 
 
 async def _again(work: Work, n: int, note: str, seconds: float) -> None:
@@ -185,7 +239,7 @@ async def _moved(work: Work, step: RunStep, e: Moved) -> None:
     if approved in (None, "?", now_there.version):
         await _trouble(work, step, e.message, retriable=True, fresh=True)
     else:
-        await _trouble(work, step, f"{e.message} It is now {now_there.pointer}.", retriable=False)
+        await _trouble(work, step, f"{e.message} It is now {now_there.pointer}.", retriable=False, fresh=True)
 
 
 async def _trouble(work: Work, step: RunStep, why: str, *, retriable: bool, fresh: bool = False) -> None:
@@ -199,6 +253,8 @@ async def _trouble(work: Work, step: RunStep, why: str, *, retriable: bool, fres
             await work.move(lambda r: _count(r, step.n))
         await _again(work, step.n, f"trying again: {why}", BACKOFF * 2 ** max(tried - 1, 0))
         return
+    if fresh:
+        await work.move(lambda r: (progress.forgot_before(r, step.n, why), []))
     await work.move(lambda r: progress.failed(r, step.n, why, work.world.now()))
 
 

@@ -103,10 +103,10 @@ class BotProcess:
         """As a machine does that loses power. ``start`` again goes on from the database."""
         self._signal(signal.SIGKILL)
 
-    async def stop(self) -> None:
-        """Asked to end; killed if it does not. Safe to call twice."""
+    async def stop(self) -> int:
+        """Asked to end; killed if it does not. Its exit code: 0 if it ended by itself. Safe to call twice."""
         if self._process is None:
-            return
+            return 0
         self._signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(STOP_S):
@@ -116,6 +116,7 @@ class BotProcess:
             await self._process.wait()
         if self._rest is not None:
             await asyncio.wait([self._rest])
+        return self._process.returncode or 0
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:

@@ -134,7 +134,7 @@ def _say_evidence(tell: Narrator, incident: Incident, found: Evidence) -> None:
     times = [
         f"{name} {clocks[f'{name}_s']:.1f} s" for name in ("applied", "visible", "verified") if clocks.get(f"{name}_s")
     ]
-    tell.say(f"after the approval: {', '.join(times)}")
+    tell.say(f"after the approval: {', '.join(times) or 'nothing'}")
     tell.say(f"request to card {incident.times['card']:.2f} s; Stop the harm to flag off {incident.times['off']:.2f} s")
     if accuracy:
         names = ("matched", "expected", "missing", "extra", "null")

@@ -68,4 +68,6 @@ async def _channels(place: Place, tell: Narrator) -> None:
         message = place.slack.workspace.message(notice["channel"], notice["ts"])
         channel = place.slack.workspace.channels[notice["channel"]]
         if message is not None and message.top_level and not channel.im_user:
-            tell.shows(f"in #{channel.name}, {notice['what']}:", lines(message.blocks, message.text))
+            shown = lines(message.blocks, message.text)
+            edited = notice["what"] == "edited"  # then its first line says what is new
+            tell.shows(f"in #{channel.name}, {notice['what']}:", shown[:1] if edited else shown)

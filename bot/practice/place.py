@@ -106,6 +106,7 @@ async def open_place(folder: Path, drivers: int, transport: Transport, port: int
         making = asyncio.get_running_loop().run_in_executor(None, _platform, folder / STACK, drivers, host, bar)
         opened.push_async_callback(_over, making)
         opened.push_async_callback(in_thread, host.close)
+        opened.push_async_callback(_closed, making)
         playbooks.write(Layout(folder / STACK))  # the bot does not start without; it sees them change
         bot = BotProcess(folder, _settings(folder, slack, transport, token))
         opened.push_async_callback(bot.stop)
@@ -114,6 +115,11 @@ async def open_place(folder: Path, drivers: int, transport: Transport, port: int
         place = Place(folder, slack, stack, bot, transport, token)
         await place.connect()
         yield place
+
+
+async def _closed(making: asyncio.Future[Stack]) -> None:
+    if making.done() and making.exception() is None:
+        await in_thread(making.result().close)
 
 
 async def _over(making: asyncio.Future[Stack]) -> None:

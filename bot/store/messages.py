@@ -81,16 +81,35 @@ def want_run(conn: sa.Connection, run: Run, now: datetime) -> None:
     if run.planned_at or not run.open:
         want(conn, f"{run.name}:card", purpose="card", channel=run.channel, run=run.id, now=now)
     if run.started_at:
-        want(conn, f"{run.name}:live", purpose="live", channel=run.channel, run=run.id, parent=f"{run.name}:card", now=now)
+        want(
+            conn,
+            f"{run.name}:live",
+            purpose="live",
+            channel=run.channel,
+            run=run.id,
+            parent=f"{run.name}:card",
+            now=now,
+        )
     if run.started_at and not run.open:
         want(
-            conn, f"{run.name}:outcome", purpose="outcome", channel=run.channel, run=run.id, parent=f"{run.name}:card", now=now
+            conn,
+            f"{run.name}:outcome",
+            purpose="outcome",
+            channel=run.channel,
+            run=run.id,
+            parent=f"{run.name}:card",
+            now=now,
         )
 
 
 def due(conn: sa.Connection, limit: int = 50) -> list[Message]:
     """Messages that do not stand as they should, oldest first."""
-    rows = conn.execute(sa.select(t.messages).where(t.messages.c.wanted > t.messages.c.sent).order_by(t.messages.c.created_at, t.messages.c.key).limit(limit))
+    rows = conn.execute(
+        sa.select(t.messages)
+        .where(t.messages.c.wanted > t.messages.c.sent)
+        .order_by(t.messages.c.created_at, t.messages.c.key)
+        .limit(limit)
+    )
     return [_message(r) for r in rows]
 
 
@@ -127,7 +146,9 @@ def attempt(conn: sa.Connection, key: str, now: datetime) -> None:
 def sent(conn: sa.Connection, key: str, *, wanted: int, ts: str, channel: str, digest: str) -> None:
     """It stands, as of ``wanted``; a wish that came meanwhile stays due."""
     update = sa.update(t.messages).where(t.messages.c.key == key)
-    conn.execute(update.values(sent=wanted, ts=ts, posted_channel=channel, sent_digest=digest, failures=0, trouble=None))
+    conn.execute(
+        update.values(sent=wanted, ts=ts, posted_channel=channel, sent_digest=digest, failures=0, trouble=None)
+    )
 
 
 def trouble(conn: sa.Connection, key: str, error: str, *, give_up: bool) -> None:
@@ -146,7 +167,9 @@ def redirect(conn: sa.Connection, key: str, channel: str) -> None:
 
 def troubled(conn: sa.Connection, limit: int = 20) -> list[tuple[str, str]]:
     """Messages that could not be sent, with the last error."""
-    rows = conn.execute(sa.select(t.messages.c.key, t.messages.c.trouble).where(t.messages.c.trouble.is_not(None)).limit(limit))
+    rows = conn.execute(
+        sa.select(t.messages.c.key, t.messages.c.trouble).where(t.messages.c.trouble.is_not(None)).limit(limit)
+    )
     return [(r.key, r.trouble) for r in rows]
 
 

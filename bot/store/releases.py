@@ -63,7 +63,9 @@ def moments(
 
 
 def stints(conn: sa.Connection, feature: str) -> list[Stint]:
-    rows = conn.execute(sa.select(t.stints).where(t.stints.c.feature == feature).order_by(t.stints.c.since, t.stints.c.id))
+    rows = conn.execute(
+        sa.select(t.stints).where(t.stints.c.feature == feature).order_by(t.stints.c.since, t.stints.c.id)
+    )
     return [
         Stint(version=r.version, since=when(r.since), until=maybe_when(r.until), rolled_back=bool(r.rolled_back))
         for r in rows
@@ -107,7 +109,11 @@ def live_features(conn: sa.Connection) -> list[tuple[str, str, datetime | None]]
     last = sa.select(sa.func.max(t.moments.c.at)).where(
         t.moments.c.feature == t.stints.c.feature, t.moments.c.version == t.stints.c.version
     )
-    rows = conn.execute(sa.select(t.stints.c.feature, t.stints.c.version, last.scalar_subquery().label("at")).where(t.stints.c.until.is_(None)))
+    rows = conn.execute(
+        sa.select(t.stints.c.feature, t.stints.c.version, last.scalar_subquery().label("at")).where(
+            t.stints.c.until.is_(None)
+        )
+    )
     return [(r.feature, r.version, maybe_when(r.at)) for r in rows]
 
 
@@ -165,7 +171,15 @@ def left(conn: sa.Connection, *, feature: str | None = None, run: int | None = N
     # By id itself SQLite would read everything that was ever left, to have it in order.
     rows = conn.execute(query.order_by(t.left_behind.c.id + 0).limit(100))
     return [
-        {"id": r.id, "run": r.run, "feature": r.feature, "what": r.what, "component": r.component, "say": r.say, "since": r.since}
+        {
+            "id": r.id,
+            "run": r.run,
+            "feature": r.feature,
+            "what": r.what,
+            "component": r.component,
+            "say": r.say,
+            "since": r.since,
+        }
         for r in rows
     ]
 
@@ -183,7 +197,9 @@ def index_feature(conn: sa.Connection, feature: str, resources: dict[str, str]) 
     known = {r.component: r.resource for r in conn.execute(sa.select(t.catalogue).where(mine))}
     if known == resources:
         return
-    for component in sorted(known.keys() | resources.keys()):  # in order: two runs of one feature may be planned at once
+    for component in sorted(
+        known.keys() | resources.keys()
+    ):  # in order: two runs of one feature may be planned at once
         resource = resources.get(component)
         if resource is None:
             conn.execute(sa.delete(t.catalogue).where(mine, t.catalogue.c.component == component))

@@ -1,4 +1,4 @@
-"""Runs as rows. Everything that changes one goes through ``change``: locked, moved by a pure function, saved with its events."""
+"""Runs as rows. All that changes one goes through ``change``: locked, moved by a pure function, saved with events."""
 
 from __future__ import annotations
 
@@ -99,8 +99,14 @@ def _save(conn: sa.Connection, old: Run, new: Run, now: datetime, lease: Lease |
         _save_step(conn, new, step)
     for nod in new.nods[len(old.nods) :]:
         _save_nod(conn, new.id, nod, now)
-    if not new.open:
+    if not new.open and (lease or not _driven(conn, new.id)):
         free(conn, new.id)
+
+
+def _driven(conn: sa.Connection, run: int) -> bool:
+    """A worker holds it now: a write may be under way, so its locks go with the lease."""
+    held = sa.select(t.runs.c.id).where(t.runs.c.id == run, t.runs.c.lease_until > lease_clock(conn))
+    return conn.execute(held).first() is not None
 
 
 def _fenced(conn: sa.Connection, lease: Lease, values: dict[str, object]) -> None:
@@ -142,7 +148,9 @@ def _save_nod(conn: sa.Connection, run: int, nod: Nod, now: datetime) -> None:
         digest=nod.digest,
         person=nod.person,
         yes=nod.yes,
-        body=canonical(nod.model_copy(update={"groups": frozenset()}).model_dump(mode="json") | {"groups": sorted(nod.groups)}),
+        body=canonical(
+            nod.model_copy(update={"groups": frozenset()}).model_dump(mode="json") | {"groups": sorted(nod.groups)}
+        ),
         at=iso(now),
     )
     conn.execute(row.on_conflict_do_nothing(index_elements=["run", "digest", "person"]))
@@ -180,21 +188,34 @@ def renew(conn: sa.Connection, lease: Lease, ttl: float) -> None:
 def release(conn: sa.Connection, lease: Lease) -> None:
     """Gives a lease back; harmless if it is no longer ours."""
     mine = sa.and_(t.runs.c.id == lease.run, t.runs.c.owner == lease.owner, t.runs.c.fence == lease.fence)
-    conn.execute(sa.update(t.runs).where(mine).values(lease_until=None, owner=None))
+    given = sa.update(t.runs).where(mine).values(lease_until=None, owner=None)
+    row = conn.execute(given.returning(t.runs.c.ended_at)).first()
+    if row is not None and row.ended_at is not None:
+        free(conn, lease.run)
 
 
 def void_leases(conn: sa.Connection) -> None:
     """At start on SQLite: the file lock is ownership, so nobody else can hold one."""
-    conn.execute(sa.update(t.runs).where(t.runs.c.ended_at.is_(None)).values(lease_until=None, owner=None))
+    conn.execute(sa.update(t.runs).where(t.runs.c.lease_until.is_not(None)).values(lease_until=None, owner=None))
+    _free_ended(conn)
+
+
+def _free_ended(conn: sa.Connection) -> None:
+    """Locks of runs that ended while a worker held them, and whose worker is gone."""
+    clock = lease_clock(conn)
+    free_now = sa.or_(t.runs.c.lease_until.is_(None), t.runs.c.lease_until <= clock)
+    over = sa.select(t.runs.c.id).where(t.runs.c.ended_at.is_not(None), free_now)
+    conn.execute(sa.delete(t.resource_locks).where(t.resource_locks.c.run.in_(over)))
 
 
 def due(conn: sa.Connection, now: datetime, limit: int = 50) -> list[int]:
-    """Runs that somebody should drive now: planning, running, parked until a time that has come, or with a card that
-    nobody decided in time."""
+    """Runs that somebody should drive now: running, parked until a time that has come, with a card that nobody
+    decided in time, or planning (once it was judged that the person may ask)."""
     clock = lease_clock(conn)
     undecided = sa.and_(t.runs.c.waiting_for == "approval", t.runs.c.expires_at <= iso(now))
     awake = sa.or_(
-        t.runs.c.status.in_(("planning", "running")),
+        t.runs.c.status == "running",
+        sa.and_(t.runs.c.status == "planning", t.runs.c.wake_at <= iso(now)),
         sa.and_(t.runs.c.status == "waiting", sa.or_(t.runs.c.wake_at <= iso(now), undecided)),
     )
     unowned = sa.or_(t.runs.c.lease_until.is_(None), t.runs.c.lease_until <= clock)
@@ -204,6 +225,7 @@ def due(conn: sa.Connection, now: datetime, limit: int = 50) -> list[int]:
 
 def lock(conn: sa.Connection, run: int, resources: Iterable[str], now: datetime) -> int | None:
     """Takes all resource locks, by name; None if taken, else the run that holds one (nothing is kept then)."""
+    _free_ended(conn)
     for resource in sorted(set(resources)):
         holder = _lock_one(conn, run, resource, now)
         if holder != run:
@@ -228,7 +250,9 @@ def free(conn: sa.Connection, run: int) -> None:
     conn.execute(sa.delete(t.resource_locks).where(t.resource_locks.c.run == run))
 
 
-def open_runs(conn: sa.Connection, *, feature: str | None = None, channel: str | None = None, limit: int = 20) -> list[Run]:
+def open_runs(
+    conn: sa.Connection, *, feature: str | None = None, channel: str | None = None, limit: int = 20
+) -> list[Run]:
     """Open runs, newest first."""
     query = sa.select(t.runs.c.id).where(t.runs.c.ended_at.is_(None), t.runs.c.body != "")
     query = query.where(t.runs.c.feature == feature) if feature else query
@@ -268,10 +292,6 @@ def usual_seconds(conn: sa.Connection, feature: str) -> dict[tuple[str, str], fl
     query = sa.select(recent.c.verb, recent.c.component, sa.func.avg(recent.c.seconds).label("s"))
     rows = conn.execute(query.group_by(recent.c.verb, recent.c.component))
     return {(r.verb, r.component): float(r.s) for r in rows}
-
-
-def is_open(status: Status) -> bool:
-    return status in OPEN
 
 
 def awaiting_approval(conn: sa.Connection, limit: int = 100) -> list[Run]:

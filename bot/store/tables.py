@@ -37,7 +37,12 @@ inbox = sa.Table(
     sa.Column("created_at", WHEN, nullable=False),
     sa.Column("applied_at", WHEN, nullable=True),
 )
-sa.Index("ix_inbox_waiting", inbox.c.id, sqlite_where=inbox.c.applied_at.is_(None), postgresql_where=inbox.c.applied_at.is_(None))
+sa.Index(
+    "ix_inbox_waiting",
+    inbox.c.id,
+    sqlite_where=inbox.c.applied_at.is_(None),
+    postgresql_where=inbox.c.applied_at.is_(None),
+)
 
 runs = sa.Table(
     "runs",
@@ -86,7 +91,15 @@ steps = sa.Table(
     sa.Column("body", T, nullable=False),
 )
 _DONE = steps.c.seconds.is_not(None)
-sa.Index("ix_steps_history", steps.c.feature, steps.c.verb, steps.c.component, steps.c.run, sqlite_where=_DONE, postgresql_where=_DONE)
+sa.Index(
+    "ix_steps_history",
+    steps.c.feature,
+    steps.c.verb,
+    steps.c.component,
+    steps.c.run,
+    sqlite_where=_DONE,
+    postgresql_where=_DONE,
+)
 
 plans = sa.Table(
     "plans",
@@ -228,7 +241,9 @@ keys = sa.Table(
     sa.Column("made_at", WHEN, nullable=False),
 )
 
-occurrences = sa.Table("occurrences", metadata, sa.Column("key", T, primary_key=True), sa.Column("at", WHEN, nullable=False))
+occurrences = sa.Table(
+    "occurrences", metadata, sa.Column("key", T, primary_key=True), sa.Column("at", WHEN, nullable=False)
+)
 
 events = sa.Table(
     "events",
@@ -248,7 +263,9 @@ event_texts = sa.Table(
     sa.Column("salt", T, nullable=False),
     sa.Column("text", T, nullable=False),
 )
-event_head = sa.Table("event_head", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("frontier", T, nullable=False))
+event_head = sa.Table(
+    "event_head", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("frontier", T, nullable=False)
+)
 checkpoints = sa.Table(
     "checkpoints",
     metadata,

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.core.errors import CorruptBlob, TargetError, Unknown
+from bot.core.errors import TargetError, Unknown
 from bot.core.target import (
     Accuracy,
     Call,
@@ -93,10 +93,9 @@ class FeastDefinition(BaseModel):
                 want = feast_kept.load(c, call.blobs)
                 reasons = feast_pin.unrestorable(feast, want)
                 feast_source.readable(feast, want)
-        except CorruptBlob as error:
-            return Readiness(status="not_ready", reasons=[error.message])
-        except TargetError as error:
-            return Readiness(status="not_checked" if error.retriable else "not_ready", reasons=[error.message])
+        except (TargetError, Unknown) as error:
+            silent = isinstance(error, TargetError) and error.retriable
+            return Readiness(status="not_checked" if silent else "not_ready", reasons=[error.message])
         return Readiness(status="not_ready" if reasons else "ready", reasons=reasons)
 
     def diff(self, call: Call, c: Capture) -> Diff:

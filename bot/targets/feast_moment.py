@@ -84,7 +84,9 @@ def served_now(opened: Opened, call: Call, live: Definition) -> Moment:
     until = live.view.most_recent_end_time or call.now
     warnings: list[str] = []
     keep, sample = opened.settings.keep_rows, opened.settings.sample_rows
-    source = _source(opened, live, until, warnings)
+    # A pre-image is what was there, right or wrong: comparing it with the source would double its time.
+    alone = place.lists and call.context.get("pre_image") is True
+    source = None if alone else _source(opened, live, until, warnings)
     keys = set(place.stored_keys())
     stored = len(keys)
     should = None

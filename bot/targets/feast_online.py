@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from bot.core.errors import CorruptBlob, TargetError
+from bot.core.errors import TargetError, Unknown
 from bot.core.target import (
     Accuracy,
     Call,
@@ -114,24 +114,25 @@ class FeastOnline(BaseModel):
                     reasons = feast_pin.unrestorable(feast, held.serve) + reasons
                 if way == "source" and not reasons:
                     feast_source.readable(feast, held.want)
-        except CorruptBlob as error:
-            return Readiness(status="not_ready", reasons=[error.message])
-        except TargetError as error:
-            return Readiness(status="not_checked" if error.retriable else "not_ready", reasons=[error.message])
+        except (TargetError, Unknown) as error:
+            silent = isinstance(error, TargetError) and error.retriable
+            return Readiness(status="not_checked" if silent else "not_ready", reasons=[error.message])
         return Readiness(status="not_ready" if reasons else "ready", reasons=reasons)
 
     def diff(self, call: Call, c: Capture) -> Diff:
-        """Rows added, changed and removed in what is served; of an incomplete capture, within its sample."""
+        """Rows added, changed and removed in what is served; of many rows estimated from a sample, which is said."""
         with opened(call.connection, self.drill) as feast:
             live, held = self._live(feast), self._held(call, c)
             rows, complete = _served_only(c, held.rows), bool(c.data.get("complete"))
-            found = feast_restore.difference(feast, held.want if held.apart else live, rows, extra=complete)
+            under = held.want if held.apart else live
+            found, read = feast_restore.estimate(feast, under, rows)
+            found.removed = feast_restore.surplus(feast, under, rows) if complete else 0
             moved = live.version != held.serve.version
             counts = {"rows_added": found.added, "rows_changed": found.changed, "rows_removed": found.removed}
             changes = [Change(name="serves", before=live.pointer, after=held.serve.pointer)] if moved else []
             return Diff(
                 same=not moved and not found.any,
-                summary=_summary(live, held.serve, counts, None if complete else len(rows)),
+                summary=_summary(live, held.serve, counts, None if complete and read == len(rows) else read),
                 changes=changes,
                 counts=counts,
             )
@@ -268,4 +269,4 @@ def _summary(live: Definition, want: Definition, counts: dict[str, int], sample:
     if live.version != want.version:
         parts.insert(0, f"{live.pointer} -> {want.pointer}" if live.pointer != want.pointer else "definition changes")
     text = ", ".join(parts) or "no change"
-    return text if sample is None else f"{text} (in a sample of {sample:,})"
+    return text if sample is None else f"{text} (from a sample of {sample:,})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -39,3 +40,8 @@ def median(values: Sequence[float]) -> float:
 def spread(values: Sequence[float], unit: str) -> str:
     """How far single measurements lie apart, for a note."""
     return f"{len(values)} times, {min(values):.3g} to {max(values):.3g} {unit}"
+
+
+def progress(text: str) -> None:
+    """One line for whoever waits; the table comes at the end."""
+    print(f"  {text}", file=sys.stderr, flush=True)

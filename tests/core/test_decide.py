@@ -12,7 +12,7 @@ from bot.core import decide as d
 from bot.core.commands import Abort, Accept, Actor, Decide, Retry, RunAnyway
 from bot.core.decide import Judging
 from bot.core.errors import Refused
-from bot.core.policy import Policy
+from bot.core.policy import Alternative, Policy
 from bot.core.run import Moved, Run, Status
 from tests.core.runs import ANA, BEN, CLEO, EXACT, ONCALL, SAM, T0, run, step, steps, waiting, who
 
@@ -20,6 +20,7 @@ YES = Decide(run=17, yes=True, digest="d")
 NO = Decide(run=17, yes=False, digest="d", reason="not now")
 ANYWAY = RunAnyway(run=17, digest="d", version="v12", reason="nobody is awake")
 ENDED = waiting(status=Status.rejected, waiting_for=None, decided_by=CLEO)
+TWO = Alternative(count=2, group="@ml-oncall")
 STUCK = run(status=Status.waiting, waiting_for="person")
 
 
@@ -118,6 +119,21 @@ def test_one_no_ends_it() -> None:
     assert (events[0].act, events[0].texts) == ("run_rejected", {"reason": "not now"})
 
 
+def test_a_policy_may_want_more_than_one_no() -> None:
+    """``deny: 2``: the first no is kept and the run waits; a second person's ends it; a yes does not."""
+    at = waiting()
+    at = at.to(
+        requirement=at.requirement.model_copy(update={"deny": 2, "alternatives": [TWO]}) if at.requirement else None
+    )
+    first, events = press(d.decide, at, NO, BEN)
+    mixed, _ = press(d.decide, first, YES, CLEO)
+    second, _ = press(d.decide, first, NO, CLEO)
+
+    assert (first.status, first.waiting_for, events[0].act) == (Status.waiting, "approval", "run_rejected")
+    assert mixed.status == Status.waiting
+    assert second.status == Status.rejected
+
+
 def test_break_glass_runs_and_wears_a_badge() -> None:
     """Who, why and when stand in the run; the requester may, as a member."""
     now, events = press(d.run_anyway, waiting(2), ANYWAY, ANA)
@@ -136,6 +152,10 @@ def test_abort_says_what_stays() -> None:
 
     assert (clean.status, clean.why) == (Status.aborted, "aborted, nothing was changed")
     assert half.why == "aborted after 1 change; what was changed stays until put back"
+    assert [(item.what, "MIXED" in item.say) for item in half.left] == [("hold", True)]
+    assert clean.left == []
+    under_way = run(status=Status.running, steps=[*changed, step(2, "restore model", "running")])
+    assert "while restore model was under way" in press(d.abort, under_way, Abort(run=17), BEN)[0].why
     assert (events[0].facts, events[0].texts) == ({"changes": 1}, {"reason": "wrong"})
 
 

@@ -194,16 +194,41 @@ def test_before_a_verify_stands_a_wait_for_what_was_written() -> None:
     assert len({s.group for s in steps if s.verb == "wait"} & {s.group for s in steps if s.verb == "verify"}) == 0
 
 
+def test_a_wait_stands_before_the_verify_of_its_own_component() -> None:
+    """A second verify group waits for its components only, and an earlier restore is not waited for twice."""
+    acts = [
+        act(0, Verb.restore, "model"),
+        act(0, Verb.restore, "online"),
+        act(1, Verb.verify, "model"),
+        act(2, Verb.verify, "online"),
+    ]
+    steps = plan_steps(acts, dict.fromkeys(["model", "online"], "r"), {})
+
+    assert [(s.verb, s.component) for s in steps[2:]] == [
+        ("wait", "model"),
+        ("verify", "model"),
+        ("wait", "online"),
+        ("verify", "online"),
+    ]
+
+
 def test_a_step_names_the_version_that_will_be_there() -> None:
     """Restore, verify, wait and enable by pointer and digest; hold and disable follow from what is found."""
     acts = [
         act(0, Verb.disable, "flag", Kind.flag),
         act(1, Verb.restore, "model"),
-        act(2, Verb.enable, "flag", Kind.flag),
+        act(2, Verb.verify, "model"),
+        act(3, Verb.enable, "flag", Kind.flag),
     ]
     steps = plan_steps(acts, {"flag": "f", "model": "m"}, {"model": capture(), "flag": capture("on", "x")})
 
-    assert [s.to for s in steps] == [None, "12#d", "on#x"]
+    assert [(s.verb, s.to) for s in steps] == [
+        ("disable", None),
+        ("restore", "12#d"),
+        ("wait", "12#d"),
+        ("verify", "12#d"),
+        ("enable", "on#x"),
+    ]
 
 
 def test_blockers_name_component_and_reason() -> None:

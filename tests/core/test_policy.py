@@ -21,6 +21,10 @@ def yes(person: str, digest: str = "d", *groups: str) -> Nod:
     return Nod(person=person, yes=True, digest=digest, groups=frozenset(groups or ("ml-oncall",)))
 
 
+def no(person: str, digest: str = "d") -> Nod:
+    return Nod(person=person, yes=False, digest=digest)
+
+
 @pytest.mark.parametrize(
     ("tier", "risk", "stops_only", "mode", "said"),
     [
@@ -78,6 +82,32 @@ def test_two_accounts_of_one_person_are_one_approval() -> None:
 
     assert not p.satisfied(policy, TWO, [yes(BEN), yes(CLEO)], "d")
     assert p.satisfied(SHIPPED, TWO, [yes(BEN), yes(CLEO)], "d")
+
+
+def test_one_person_may_be_written_without_a_team() -> None:
+    """An account is named with or without its team; what it was named as makes no two people of it."""
+    policy = Policy(same_person=[["ANA", "T2/CLEO"]])
+
+    assert p.same(policy, ANA) == p.same(policy, "T2/CLEO") == p.same(policy, "T9/ANA")
+    assert p.same(policy, BEN) == BEN
+    assert p.same(policy, CLEO) == CLEO
+
+
+@pytest.mark.parametrize(
+    ("nods", "deny", "over"),
+    [
+        ([no(BEN)], 1, True),
+        ([no(BEN)], 2, False),
+        ([no(BEN), no(BEN)], 2, False),
+        ([no(BEN), no(CLEO)], 2, True),
+        ([no(BEN, "old"), no(CLEO)], 2, False),
+        ([yes(BEN), no(CLEO)], 2, False),
+        ([yes(BEN)], 1, False),
+    ],
+)
+def test_enough_different_people_say_no(nods: list[Nod], deny: int, *, over: bool) -> None:
+    """To the plan that stands; by person, not by press."""
+    assert p.denied(SHIPPED, ONE.model_copy(update={"deny": deny}), nods, "d") is over
 
 
 @pytest.mark.parametrize(

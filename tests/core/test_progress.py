@@ -9,6 +9,7 @@ import pytest
 
 from bot.core import progress as g
 from bot.core.commands import Purpose
+from bot.core.errors import LostOwnership
 from bot.core.plan import Plan, PlanBody, PlanStep, Seen
 from bot.core.policy import Alternative, Nod, Requirement
 from bot.core.run import Glass, Run, Status, clocks
@@ -21,6 +22,10 @@ UNTIL = T0 + timedelta(hours=1)
 
 def at(seconds: float) -> datetime:
     return T0 + timedelta(seconds=seconds)
+
+
+def running(*words: str) -> Run:
+    return run(status=Status.running, steps=steps(*words))
 
 
 def plan(need: Requirement = NEED, **seen: Any) -> Plan:
@@ -66,21 +71,23 @@ def test_a_plan_that_needs_nobody_runs_at_once() -> None:
     """Stopping the harm waits for nobody."""
     found = planned(plan(Requirement(rule="stops only")))
 
-    assert (found.status, found.decided_at, found.wake_at) == (Status.running, T0, T0)
+    assert (found.status, found.waiting_for, found.decided_at, found.wake_at) == (Status.running, None, T0, T0)
 
 
 def test_a_dry_run_ends_with_its_plan() -> None:
     """Also where it could not be restored: it was only asked."""
     for made in (plan(), plan(blockers=["model: gone"])):
-        found = planned(made, mode="dry_run")
+        found = planned(made, mode="dry_run", wake_at=T0, waiting_for="time")
         assert (found.status, found.ended_at, found.why) == (Status.succeeded, T0, "dry run: nothing was changed")
+        assert (found.waiting_for, found.wake_at) == (None, None)
 
 
 def test_what_cannot_be_restored_is_refused() -> None:
     """With the reasons; a plan that needs nobody is no exception."""
     for need in (NEED, Requirement()):
-        found = planned(plan(need, blockers=["model: gone", "flag: lost"]))
+        found = planned(plan(need, blockers=["model: gone", "flag: lost"]), wake_at=T0, waiting_for="time")
         assert (found.status, found.why) == (Status.refused, "not restorable: model: gone; flag: lost")
+        assert (found.waiting_for, found.wake_at, found.ended_at) == (None, None, T0)
 
 
 def test_what_did_not_answer_is_asked_again() -> None:
@@ -93,23 +100,25 @@ def test_what_did_not_answer_is_asked_again() -> None:
 def test_a_second_plan_keeps_the_time_of_the_first() -> None:
     """People's time counts from when they were first asked."""
     first = planned(plan())
-    again, _ = g.replanned(first.to(decided_at=at(5), glass=Glass(person=BEN, reason="x", at=T0)), ["a", "b"])
+    again, events = g.replanned(first.to(decided_at=at(5), glass=Glass(person=BEN, reason="x", at=T0)), ["a", "b"])
     second, _ = g.planned(again, plan(), UNTIL, at(60))
 
     assert (again.status, again.why, again.decided_at, again.glass) == (Status.planning, "a; b", None, None)
+    assert (again.waiting_for, events[0].texts) == (None, {"why": "a; b"})
     assert second.planned_at == T0
 
 
 def test_ends_before_the_first_write() -> None:
     """Refused and expired runs are over, with a word why, and will not be woken."""
-    for found, _ in (g.refused(run(wake_at=T0), "no such release", at(1)), g.expired(run(wake_at=T0), at(1))):
-        assert (found.open, found.ended_at, found.wake_at) == (False, at(1), None)
+    waits = run(wake_at=T0, waiting_for="approval")
+    for found, _ in (g.refused(waits, "no such release", at(1)), g.expired(waits, at(1))):
+        assert (found.open, found.ended_at, found.wake_at, found.waiting_for) == (False, at(1), None, None)
         assert found.why
 
 
 def test_the_first_pre_image_stays() -> None:
     """A repetition counts an attempt and keeps what stood before the first one: that is what put back restores."""
-    now, _ = g.intended(run(steps=steps("restore model")), 0, capture("13"), None, None, T0)
+    now, _ = g.intended(running("restore model"), 0, capture("13"), None, None, T0)
     again, events = g.intended(now, 0, capture("half done"), capture("half done"), None, at(9))
     found = again.step(0)
 
@@ -118,16 +127,57 @@ def test_the_first_pre_image_stays() -> None:
     assert (events[0].before, events[0].facts["attempt"]) == ("13", 2)
 
 
+@pytest.mark.parametrize("status", sorted(set(Status) - {Status.running}))
+def test_nothing_starts_in_a_run_that_does_not_run(status: Status) -> None:
+    """An abort or a park that came between two steps is the last word."""
+    with pytest.raises(LostOwnership, match=f"R-17 is {status}"):
+        g.intended(running("restore model").to(status=status), 0, capture("13"), None, None, T0)
+
+
+@pytest.mark.parametrize(
+    ("parts", "left"),
+    [
+        ([("disable flag", "pending")], []),
+        ([("disable flag", "done", False), ("restore model", "failed")], []),
+        ([("disable flag", "done", True)], ["flag is off", "fares is MIXED and held: flag were changed"]),
+        (
+            [("restore model", "done", True), ("restore online", "running")],
+            ["MIXED and held: model, online were changed"],
+        ),
+    ],
+)
+def test_what_a_run_that_was_ended_half_way_leaves(parts: list[tuple[Any, ...]], left: list[str]) -> None:
+    """Nothing if it changed nothing; else the feature is neither release, and says so, with what was touched."""
+    made = [step(n, p[0], p[1], changed=p[2] if len(p) > 2 else None) for n, p in enumerate(parts)]
+    found = [item.say for item in g.aborted_left(run(steps=made))]
+
+    assert len(found) == len(left)
+    assert all(words in said for words, said in zip(left, found, strict=True))
+
+
+def test_the_log_says_what_an_act_came_to() -> None:
+    """Before and after by name: what the system answered, else what was intended; a no-op is no change."""
+    begun, _ = g.intended(running("restore model"), 0, capture("13"), None, capture("12"), T0)
+    told, said = g.acted(begun, 0, Receipt(changed=True, pointer="12 (file 4)", note="3 files"), at(1))
+    _, silent = g.acted(begun, 0, Receipt(changed=False), at(1))
+
+    assert (told.step(0).status, told.step(0).changed, told.step(0).note) == ("done", True, "3 files")
+    assert [(e.before, e.after, e.facts["changed"]) for e in said + silent] == [
+        ("13", "12 (file 4)", True),
+        ("13", "12", False),
+    ]
+
+
 def test_the_origin_may_be_another_runs_pre_image() -> None:
     """Where *Stop the harm* switched the flag off, put back restores the rule before that, not 'off'."""
-    now, _ = g.intended(run(steps=steps("enable flag")), 0, capture("off"), capture("on"), capture("rule"), T0)
+    now, _ = g.intended(running("enable flag"), 0, capture("off"), capture("on"), capture("rule"), T0)
 
     assert [c and c.pointer for c in (now.step(0).before, now.step(0).origin, now.step(0).to)] == ["off", "on", "rule"]
 
 
 def test_a_pre_image_that_is_no_longer_true_is_forgotten() -> None:
     """Nothing was written yet, so the next try takes a fresh one."""
-    now, _ = g.intended(run(steps=steps("restore model")), 0, capture("13"), None, None, T0)
+    now, _ = g.intended(running("restore model"), 0, capture("13"), None, None, T0)
     found = g.forgot_before(now, 0, "somebody else wrote").step(0)
 
     assert (found.before, found.origin, found.status, found.note) == (None, None, "pending", "somebody else wrote")
@@ -186,6 +236,7 @@ def test_a_verify_passes_only_on_proof(accuracy: Accuracy, status: str, error: s
     now, events = g.checked(run(steps=steps("verify model")), 0, accuracy, 0.999, T0)
 
     assert (now.step(0).status, now.step(0).error, now.step(0).accuracy) == (status, error, accuracy)
+    assert events[0].texts == ({"error": error} if error else {})
     assert events[0].act == ("step_done" if status == "done" else "step_failed")
 
 
@@ -242,20 +293,21 @@ def test_traffic_comes_back_only_after_every_verify_passed(statuses: tuple[str, 
 @pytest.mark.parametrize(
     ("parts", "more", "status"),
     [
-        ([("restore model", "done"), ("verify model", "done")], {}, Status.succeeded),
-        ([("restore model", "done"), ("verify model", "skipped")], {}, Status.degraded),
-        ([("restore model", "failed"), ("verify model", "done")], {}, Status.degraded),
-        ([("enable flag", "skipped")], {}, Status.succeeded),
-        ([("verify model", "done")], {"accepted": "good enough"}, Status.degraded),
+        ([("restore model", "done"), ("verify model", "done")], {}, "succeeded: done"),
+        ([("restore model", "done"), ("verify model", "skipped")], {}, "degraded: some steps failed"),
+        ([("restore model", "failed"), ("verify model", "done")], {}, "degraded: some steps failed"),
+        ([("enable flag", "skipped")], {}, "succeeded: done"),
+        ([("verify model", "done")], {"accepted": "good enough"}, "degraded: accepted as it is: good enough"),
     ],
 )
-def test_how_a_run_ends(parts: list[tuple[str, str]], more: dict[str, Any], status: Status) -> None:
+def test_how_a_run_ends(parts: list[tuple[str, str]], more: dict[str, Any], status: str) -> None:
     """Succeeded only if nothing failed, every verify was done, and nobody had to accept anything."""
-    now, events = g.finished(run(steps=[step(n, *part) for n, part in enumerate(parts)], wake_at=T0, **more), at(9))
+    over = run(steps=[step(n, *part) for n, part in enumerate(parts)], wake_at=T0, waiting_for="time", **more)
+    now, events = g.finished(over, at(9))
 
-    assert (now.status, now.ended_at, now.wake_at, now.waiting_for) == (status, at(9), None, None)
-    assert [(e.act, e.facts) for e in events] == [("run_ended", {"status": status})]
-    assert now.why
+    assert f"{now.status}: {now.why}" == status
+    assert (now.ended_at, now.wake_at, now.waiting_for) == (at(9), None, None)
+    assert [(e.act, e.facts) for e in events] == [("run_ended", {"status": now.status})]
 
 
 def test_the_end_says_how_long_it_took() -> None:
@@ -291,6 +343,8 @@ def test_what_is_left_behind(parts: list[tuple[str, str]], more: dict[str, Any],
 
     assert [(item.what, item.component) for item in g.left_behind(now)] == left
     assert g.finished(now, T0)[0].left == g.left_behind(now)
+    words = {"pipeline": "pipeline is held", "flag": "flag is off", "hold": "fares is held", "review": "review is due"}
+    assert all(words[item.what] in item.say for item in g.left_behind(now))
 
 
 def test_approvals_of_an_older_plan_do_not_count() -> None:

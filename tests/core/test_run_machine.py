@@ -124,7 +124,7 @@ class RunMachine(RuleBasedStateMachine):
         if self.run.status == Status.running and not self.run.glass:
             need = self.run.requirement or Requirement()
             nods = [n for n in self.run.nods if n.yes and n.digest == self.run.plan_digest]
-            people = {rules.same(POLICY, n.person) for n in nods if "ml-oncall" in PEOPLE[n.person]}
+            people = {n.person.removesuffix("2") for n in nods if "ml-oncall" in PEOPLE[n.person]}
             assert len(people - {"T/ANA"}) >= need.alternatives[0].count
             assert not [n for n in self.run.nods if not n.yes and n.digest == self.run.plan_digest]
 

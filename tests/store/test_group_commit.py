@@ -68,6 +68,22 @@ async def test_trouble_with_the_database_fails_the_whole_group(store: Store) -> 
     assert await store.intake(put("afterwards")) == "afterwards"
 
 
+async def test_a_transaction_that_sqlite_undid_by_itself_is_trouble_for_all(sqlite: SqliteStore) -> None:
+    """SQLite may undo everything at once when it is in need: those before and after in the group hear why."""
+
+    def undone(conn: sa.Connection) -> None:
+        put("full")(conn)
+        conn.exec_driver_sql("ROLLBACK")
+        raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+
+    work = [put("a"), undone, put("b")]
+    said = await asyncio.gather(*(sqlite.intake(fn) for fn in work), return_exceptions=True)
+
+    assert [type(e) for e in said] == [StoreDown] * 3
+    assert all("disk is full" in str(e) for e in said)
+    assert await keys(sqlite) == set()
+
+
 async def test_a_failed_group_hands_out_no_results(store: Store) -> None:
     """The error of a group has no traceback in common: sixty tasks raise it sixty times, each its own."""
     work = [put(f"k{n}") for n in range(60)]
@@ -179,9 +195,24 @@ async def test_stop_answers_everybody(database_url: str) -> None:
 
     again = await opened(database_url)
     stored = await keys(again)
+    if again.dialect == "postgresql":
+        await no_connection_but_its_own(again)
     await again.stop()
     assert {f"k{n}" for n, answer in enumerate(said) if isinstance(answer, str)} == stored
     assert all(isinstance(answer, str | StoreDown) for answer in said)
+
+
+async def no_connection_but_its_own(store: Store) -> None:
+    """Until the server has seen all others close; for ever if one was left behind."""
+    mine = "application_name = 'this one'"
+    others = f"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND NOT {mine}"  # noqa: S608
+
+    def left(conn: sa.Connection) -> int:
+        conn.execute(sa.text("SET application_name = 'this one'"))
+        return int(conn.execute(sa.text(others)).scalar_one())
+
+    while await store.read(left):
+        pass
 
 
 async def test_a_store_that_was_never_started_can_be_stopped(tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from bot.core import decide, progress
-from bot.core.commands import Decide
+from bot.core.commands import Actor, Decide
 from bot.core.decide import Judging
 from bot.core.errors import LostOwnership, Refused
 from bot.core.plan import Plan, PlanBody, Seen
@@ -261,7 +262,7 @@ async def test_messages_of_a_run_are_locked_in_one_order(replicas: Pair) -> None
         mine = sa.select(t.messages.c.key).order_by(t.messages.c.key)
         changing.execute(mine.where(t.messages.c.key == f"R-{run}:card").with_for_update())
         again = await begun(replicas[0].write(lambda c: messages.again(c, run, ("card", "live", "outcome"))))
-        await until_somebody_waits(replicas[1])
+        await until_it_waits(again, replicas[1])
         free = changing.execute(mine.with_for_update(skip_locked=True)).scalars().all()
         changing.rollback()
         await again
@@ -269,11 +270,40 @@ async def test_messages_of_a_run_are_locked_in_one_order(replicas: Pair) -> None
     assert free == [f"R-{run}:card", f"R-{run}:live", f"R-{run}:outcome"]
 
 
-async def until_somebody_waits(store: Store) -> None:
-    """For a lock that another transaction holds."""
+async def until_it_waits(work: asyncio.Task[Any], store: Store) -> None:
+    """For a lock that another transaction holds; fails if it gets through."""
     waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     while not await store.read(lambda c: c.execute(waiting).scalar_one()):
-        pass
+        assert not work.done(), "nothing held it up"
+
+
+async def test_who_stores_a_plan_locks_the_run_first(replicas: Pair) -> None:
+    """Two who store plans of one run (one of them thawed too late) wait for each other before they write."""
+    run = await a_run(replicas[0])
+    engine = migrate.engine_for(replicas[0].url)
+    with engine.begin() as first:
+        runs.save_plan(first, run, a_plan(1))
+        second = await begun(replicas[0].write(lambda c: runs.save_plan(c, run, a_plan(2))))
+        await until_it_waits(second, replicas[1])
+        runs.change(first, run, lambda r: (r.to(plan_no=1), [happened()]), NOW)
+    await second
+    engine.dispose()
+    assert await count(replicas[0], t.plans) == 2
+
+
+async def test_new_people_are_stored_in_one_order(replicas: Pair) -> None:
+    """Two who meet the same new people in other orders wait for each other at the first one."""
+    who = [Actor(kind="person", id=f"T1/{name}", via="slack") for name in "HGFEDCBA"]
+    engine = migrate.engine_for(replicas[0].url)
+    with engine.begin() as first:
+        events.commitment(first, "T1/A")
+        second = await begun(replicas[0].write(lambda c: events.append(c, [happened("x", w) for w in who], NOW)))
+        await until_it_waits(second, replicas[1])
+        for name in "BCDEFGH":
+            events.commitment(first, f"T1/{name}")
+    await second
+    engine.dispose()
+    assert await count(replicas[0], t.people) == 8
 
 
 async def test_a_frozen_process_does_not_hold_up_the_log(replicas: Pair, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from bot.core.errors import Fault, Moved, TargetError, Unknown
-from bot.core.target import Connection
-from bot.targets.feast import SUPPORTED, FeastDefinition, met
+from bot.core.errors import Moved, TargetError, Unknown
+from bot.targets.feast import FeastDefinition
 from tests.targets.contract import TargetContract, World
 from tests.targets.feast_stage import IGNORED, VIEW, Stage
 from tests.targets.feast_world import DefinitionWorld
@@ -111,6 +110,8 @@ def test_a_lost_history_is_found_before_restore(world: DefinitionWorld) -> None:
     good = world.target.capture(world.call())
     with world.stage.feast() as store:
         store.delete_feature_view(VIEW)
+    gone = world.target.readiness(world.call(), good)
+    assert gone.status == "not_ready" and "has no feature view" in gone.reasons[0]
     world.stage.apply(world.stage.view("data/good.parquet"))
     now = world.target.capture(world.call())
     readiness = world.target.readiness(world.call(), good)
@@ -170,6 +171,33 @@ def test_a_file_registry_is_restored_only_if_nobody_else_writes_it(tmp_path: Pat
     assert not world.target.restore(world.call(), good, bad).changed
 
 
+def test_a_capture_taken_during_a_materialization_does_not_stop_serving(tmp_path: Path) -> None:
+    """Feast serves nothing of a view that is being materialized, so that state is not brought back."""
+    from feast.feature_view import FeatureViewState
+
+    world = DefinitionWorld(tmp_path, registry="file")
+    world.connection = world.stage.connection(writers="only_rollbot")
+    stage = world.stage
+
+    def state(now: FeatureViewState) -> None:
+        with stage.feast() as store:
+            view = store.get_feature_view(VIEW)
+            view.state = now
+            store.registry.apply_feature_view(view, "p1")
+
+    state(FeatureViewState.MATERIALIZING)
+    good = world.target.capture(world.call())
+    world.change()
+    state(FeatureViewState.MATERIALIZING)
+    bad = world.target.capture(world.call())
+    assert "is being materialized" in world.target.readiness(world.call(), good).reasons[0]
+    state(FeatureViewState.AVAILABLE_ONLINE)
+    assert world.target.readiness(world.call(), good).status == "ready"
+    world.target.restore(world.call(), good, bad)
+    with stage.feast() as store:
+        assert store.get_feature_view(VIEW).state == FeatureViewState.AVAILABLE_ONLINE
+
+
 def on_demand(stage: Stage, factor: int, tags: dict[str, str]) -> Any:
     """A view that is computed when it is asked for."""
     from feast import Field
@@ -213,46 +241,6 @@ def test_an_on_demand_view_comes_back(world: DefinitionWorld) -> None:
         view = store.get_on_demand_feature_view("trip_length")
         assert view.feature_transformation.udf({"avg_trip": [3.0]}) == {"long_trip": [3.0]}
         assert view.tags == {"a": "1"}
-
-
-def test_names_are_checked_before_anything_is_opened(world: DefinitionWorld, tmp_path: Path) -> None:
-    """A mistyped view, repository or registry is said in one line with what is near, and creates nothing."""
-    world.target = FeastDefinition(view="driver_stat")
-    with pytest.raises(Unknown, match="Did you mean driver_stats"):
-        world.target.inspect(world.call())
-    missing = Connection(name="x", type="feast", settings={"repo": str(tmp_path / "no" / "feature_store.yaml")})
-    world.connection = missing
-    with pytest.raises(Fault, match="does not exist"):
-        world.target.inspect(world.call())
-    for path in (f"sqlite:///{tmp_path}/none.db", "none.db"):
-        config = {**world.stage.config, "registry": {**world.stage.config["registry"], "path": path}}
-        config["registry"]["registry_type"] = "sql" if "://" in path else "file"
-        world.connection = Connection(name="x", type="feast", settings={"config": config})
-        with pytest.raises(TargetError, match="there is no registry"):
-            world.target.inspect(world.call())
-    assert not list(tmp_path.glob("none*")) and not Path("none.db").exists()
-
-
-def test_settings_are_checked() -> None:
-    """Misspelt or missing settings are a fault that names the connection."""
-    target = FeastDefinition(view=VIEW)
-    with pytest.raises(Fault, match=r"connection x: give either repo: .* or config:"):
-        target.resource(Connection(name="x", type="feast", settings={}))
-    with pytest.raises(Fault, match="connection x: writer: "):
-        target.resource(Connection(name="x", type="feast", settings={"repo": "/a.yaml", "writer": "only_rollbot"}))
-
-
-def test_credentials_stay_out_of_the_resource() -> None:
-    """The name that locks and logs show has no password in it."""
-    registry = {"registry_type": "sql", "path": "postgresql+psycopg://bot:secret@db/feast"}
-    connection = Connection(name="x", type="feast", settings={"config": {"project": "p1", "registry": registry}})
-    assert FeastDefinition(view=VIEW).resource(connection) == "feast:postgresql+psycopg://db/feast:p1/driver_stats"
-
-
-def test_the_feast_here_is_a_supported_one() -> None:
-    """The range that is stated is the one that these tests ran with."""
-    assert SUPPORTED == ">=0.67,<0.68"
-    assert met().startswith("0.67.")
 
 
 def test_the_serving_cache_is_said(world: DefinitionWorld) -> None:

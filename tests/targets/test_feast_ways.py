@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from bot.core.errors import TargetError
-from bot.core.target import Capture, Kind
+from bot.core.errors import Fault, TargetError
+from bot.core.target import Call, Capture, Connection, Kind
+from bot.targets import feast_rebuild
 from bot.targets.feast import FeastOnline
-from tests.targets.contract import assert_exact
+from bot.targets.feast_rebuild import Rebuild
+from tests.targets.contract import FolderBlobs, assert_exact
 from tests.targets.feast_stage import IGNORED, VIEW
 from tests.targets.feast_world import OnlineWorld, redis_server
 
@@ -188,6 +190,22 @@ def test_a_failing_job_fails_the_step(sqlite_world: OnlineWorld) -> None:
         with pytest.raises(TargetError, match=f"ended with {code}: no cluster") as error:
             world.target.restore(world.call(), good, bad)
         assert error.value.retriable is retriable
+
+
+def test_a_job_gets_the_surroundings_of_a_command_connection_and_no_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``target`` names whose folder and environment it runs in; nothing else of the bot's environment is passed on."""
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret")
+    program = "import json, os; print(json.dumps({'note': os.getcwd() + ' ' + ' '.join(sorted(os.environ))}))"
+    jobs = Connection(name="jobs", type="command", settings={"cwd": str(tmp_path), "env": {"CLUSTER": "a"}})
+    now = datetime.now(UTC)
+    c = Capture(kind=Kind.online, resource="r", pointer="p", digest="d", taken_at=now)
+    call = Call(connection=jobs, connections={"jobs": jobs}, blobs=FolderBlobs(tmp_path / "b"), now=now)
+    again, note = feast_rebuild.run(Rebuild(argv=[sys.executable, "-c", program], target="jobs"), call, VIEW, c)
+    assert again is None and note.startswith(str(tmp_path)) and "CLUSTER" in note and "SLACK" not in note
+    with pytest.raises(Fault, match="there is no connection cluster"):
+        feast_rebuild.run(Rebuild(argv=["true"], target="cluster"), call, VIEW, c)
 
 
 def test_a_moment_can_be_computed_from_the_source(sqlite_world: OnlineWorld) -> None:
