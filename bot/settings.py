@@ -43,7 +43,7 @@ class Settings(BaseSettings):
 
     @property
     def allowed_workspaces(self) -> frozenset[str]:
-        """Team ids; empty means any (the signing secret still decides)."""
+        """Team ids; empty means only the one that the bot's token belongs to."""
         return frozenset(w.strip() for w in self.workspaces.split(",") if w.strip())
 
     @property

@@ -92,3 +92,10 @@ def put(key: str, value: str = "") -> Callable[[sa.Connection], str]:
 async def keys(store: Store) -> set[str]:
     """The small rows that stand."""
     return await store.read(lambda c: {r.key for r in c.execute(sa.select(t.meta.c.key))})
+
+
+async def until_it_waits(work: asyncio.Task[Any], store: Store) -> None:
+    """For a lock that another transaction holds; fails if it gets through."""
+    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    while not await store.read(lambda c: c.execute(waiting).scalar_one()):
+        assert not work.done(), "nothing held it up"

@@ -16,7 +16,7 @@ from bot.store import migrate, sqlite
 from bot.store import tables as t
 from bot.store.write import PostgresStore, SqliteStore, Store, StoreDown, open_store
 from tests.store.conftest import opened
-from tests.store.deeds import begun, keys, put
+from tests.store.deeds import begun, keys, put, until_it_waits
 
 
 def breaking(key: str) -> Callable[[sa.Connection], None]:
@@ -195,24 +195,46 @@ async def test_stop_answers_everybody(database_url: str) -> None:
 
     again = await opened(database_url)
     stored = await keys(again)
-    if again.dialect == "postgresql":
-        await no_connection_but_its_own(again)
     await again.stop()
     assert {f"k{n}" for n, answer in enumerate(said) if isinstance(answer, str)} == stored
     assert all(isinstance(answer, str | StoreDown) for answer in said)
 
 
-async def no_connection_but_its_own(store: Store) -> None:
-    """Until the server has seen all others close; for ever if one was left behind."""
-    mine = "application_name = 'this one'"
-    others = f"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND NOT {mine}"  # noqa: S608
+async def test_a_loop_that_is_torn_down_leaves_nobody_waiting(replicas: tuple[PostgresStore, PostgresStore]) -> None:
+    """If the task behind the inbox is cancelled, whoever waits in the group and behind it hears of it."""
+    store, engine = replicas[0], migrate.engine_for(replicas[0].url)
+    with engine.connect() as blocker:
+        put("k")(blocker)
+        waiting = [await begun(store.intake(put("k")))]
+        await until_it_waits(waiting[0], replicas[1])
+        waiting += [await begun(store.intake(put(f"k{n}"))) for n in range(3)]
+        assert store._task
+        store._task.cancel()
+        said = await asyncio.gather(*waiting, return_exceptions=True)
+        blocker.rollback()
+    engine.dispose()
 
-    def left(conn: sa.Connection) -> int:
-        conn.execute(sa.text("SET application_name = 'this one'"))
-        return int(conn.execute(sa.text(others)).scalar_one())
+    assert [type(e) for e in said] == [StoreDown] * 4
+    assert "unknown" in str(said[0])
+    assert await keys(replicas[1]) == set()
 
-    while await store.read(left):
-        pass
+
+async def test_stop_waits_for_writes_in_hand(replicas: tuple[PostgresStore, PostgresStore]) -> None:
+    """A write that the database holds up is waited for: its connection must not be left behind open."""
+    other, made = replicas[1], await opened(replicas[0].url)
+    engine = migrate.engine_for(other.url)
+    with engine.connect() as blocker:
+        put("k")(blocker)
+        writing = await begun(made.write(put("k")))
+        await until_it_waits(writing, other)
+        stopping = await begun(made.stop())
+        for _ in range(20):
+            await keys(other)
+        assert not stopping.done()
+        blocker.rollback()
+        await stopping
+    engine.dispose()
+    assert await writing == "k"
 
 
 async def test_a_store_that_was_never_started_can_be_stopped(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -21,7 +20,7 @@ from bot.store import events, messages, migrate, releases, runs
 from bot.store import tables as t
 from bot.store.runs import Lease
 from bot.store.write import PostgresStore, Store
-from tests.store.deeds import BEN, NOW, TTL, a_run, a_step, begun, count, ended, happened, later, moved
+from tests.store.deeds import BEN, NOW, TTL, a_run, a_step, begun, count, ended, happened, later, moved, until_it_waits
 from tests.store.test_inbox import Meanwhile, racing
 
 __all__ = ["racing"]
@@ -268,13 +267,6 @@ async def test_messages_of_a_run_are_locked_in_one_order(replicas: Pair) -> None
         await again
     engine.dispose()
     assert free == [f"R-{run}:card", f"R-{run}:live", f"R-{run}:outcome"]
-
-
-async def until_it_waits(work: asyncio.Task[Any], store: Store) -> None:
-    """For a lock that another transaction holds; fails if it gets through."""
-    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-    while not await store.read(lambda c: c.execute(waiting).scalar_one()):
-        assert not work.done(), "nothing held it up"
 
 
 async def test_who_stores_a_plan_locks_the_run_first(replicas: Pair) -> None:
