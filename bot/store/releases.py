@@ -197,9 +197,8 @@ def index_feature(conn: sa.Connection, feature: str, resources: dict[str, str]) 
     known = {r.component: r.resource for r in conn.execute(sa.select(t.catalogue).where(mine))}
     if known == resources:
         return
-    for component in sorted(
-        known.keys() | resources.keys()
-    ):  # in order: two runs of one feature may be planned at once
+    # In order, or two runs of one feature that are planned at the same time deadlock.
+    for component in sorted(known.keys() | resources.keys()):
         resource = resources.get(component)
         if resource is None:
             conn.execute(sa.delete(t.catalogue).where(mine, t.catalogue.c.component == component))

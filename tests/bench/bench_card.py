@@ -19,11 +19,11 @@ from rich.console import Console
 
 from bot.practice.incident import Incident, pressable
 from bot.practice.narrator import Narrator
-from bot.practice.place import ANA, BEN, INCIDENT, SAM, Place, in_thread, open_place
+from bot.practice.place import ANA, BEN, INCIDENT, SAM, Place, in_thread, key_of, open_place
 from bot.practice.releases import three_releases
 from bot.practice.slack_server import Message
 from bot.practice.stack.layout import write_text
-from tests.bench import Number, median, progress, spread
+from tests.bench import Number, cpu, median, progress, spread
 
 DRIVERS = 50_000
 TIMES = 5
@@ -66,8 +66,9 @@ class Stage(Incident):
         return took
 
     def _stops(self) -> list[Message]:
-        """Cards that say that a stop is done."""
-        return [m for m in self.place.slack.channel(INCIDENT) if "stop" in m.text.split("\n")[0] and " · DONE " in m.text]
+        """Cards, but not the rollback's own, that say that all is done."""
+        cards = [m for m in self.place.slack.channel(INCIDENT) if key_of(m).endswith(":card")]
+        return [m for m in cards if key_of(m) != f"{self.run}:card" and " · DONE " in m.text]
 
     async def rolled_back(self) -> dict[str, Any]:
         """Approved and followed to its end: the run as ``rollbot run show --json`` says it."""
@@ -113,7 +114,9 @@ async def cards(stage: Stage, times: int) -> list[float]:
 async def waiting_for(stage: Stage) -> list[Number]:
     """Cards and stops, with all systems alive and with some dead."""
     await cards(stage, 1)
+    before = cpu.of_tree(stage.place.bot.pid)
     warm = await cards(stage, TIMES)
+    cost = (cpu.of_tree(stage.place.bot.pid) - before) / TIMES
     with mlflow_silent(stage.place):
         no_mlflow = await cards(stage, TIMES_DEAD)
     with servers_silent(stage.place):
@@ -124,7 +127,7 @@ async def waiting_for(stage: Stage) -> list[Number]:
         stops_dead = [await stage.stop() for _ in range(TIMES_DEAD)]
     await stage.over()
     return [
-        Number("request to card, warm", median(warm), "s", 2, spread(warm, "s")),
+        Number("request to card, warm", median(warm), "s", 2, f"{spread(warm, 's')}; {cost:.2f} s of CPU each"),
         Number("request to card, MLflow never answers", median(no_mlflow), "s", 10, spread(no_mlflow, "s")),
         Number("request to card, both servers never answer", median(no_servers), "s", 10, spread(no_servers, "s")),
         Number("Stop the harm pressed to flag off", median(stops), "s", 2, spread(stops, "s")),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bot.practice.bot_process import environment
-from tests.bench import Number, median, spread
+from tests.bench import Number, cpu, median, spread
 from tests.bench.ack_scene import FEATURE, write_books
 
 MANY = 10_000
@@ -31,8 +31,9 @@ def settings(folder: Path) -> dict[str, str]:
     )
 
 
-def ready(folder: Path) -> float:
-    """Seconds until it is ready; then it is ended. Raises RuntimeError with its last words if it never is."""
+def ready(folder: Path) -> tuple[float, float]:
+    """Seconds until it is ready, and its CPU seconds; then it is ended. Raises RuntimeError with its last words if it
+    never is."""
     began = time.perf_counter()
     with (folder / "serve.log").open("wb") as log:
         process = subprocess.Popen(
@@ -42,7 +43,7 @@ def ready(folder: Path) -> float:
     try:
         for line in process.stdout:
             if READY in line:
-                return time.perf_counter() - began
+                return time.perf_counter() - began, cpu.own(process.pid)
         raise RuntimeError(f"rollbot serve ended: {(folder / 'serve.log').read_text()[-300:]}")
     finally:
         process.terminate()
@@ -50,10 +51,11 @@ def ready(folder: Path) -> float:
         process.stdout.close()
 
 
-def run(*words: str) -> float:
-    """Seconds that this Python takes for so much, from exec to its end."""
+def imports() -> float:
+    """Seconds that this Python takes, from exec to its end, for what ``serve`` imports and nothing else."""
     began = time.perf_counter()
-    subprocess.run([sys.executable, *words], check=True, env=environment({}), stdout=subprocess.DEVNULL)
+    words = [sys.executable, "-c", "import bot.cli.serve"]
+    subprocess.run(words, check=True, env=environment({}), stdout=subprocess.DEVNULL)
     return time.perf_counter() - began
 
 
@@ -71,12 +73,12 @@ def numbers() -> Iterator[Number]:
         for feature in (Path(few) / "playbooks/features").iterdir():
             feature.unlink()
         write_many(Path(many))
-        first = ready(Path(few))
+        first, _ = ready(Path(few))
         ready(Path(many))
-        took = [(run("-c", "pass"), run("-c", "import bot.cli.serve"), ready(Path(few)), ready(Path(many))) for _ in range(TIMES)]
-        bare, imports, none, full = ([t[n] for t in took] for n in range(4))
-        yield Number("python itself", median(bare), "s")
-        yield Number("python with everything that serve imports", median(imports), "s")
+        took = [(imports(), *ready(Path(few)), *ready(Path(many))) for _ in range(TIMES)]
+        floor, none, none_cpu, full, full_cpu = ([t[n] for t in took] for n in range(5))
+        yield Number("python with everything that serve imports", median(floor), "s", note=spread(floor, "s"))
         yield Number("rollbot serve ready, no database yet, no features", first, "s", 3, "once; makes the schema")
-        yield Number("rollbot serve ready, no features", median(none), "s", 3, spread(none, "s"))
-        yield Number(f"rollbot serve ready, {MANY:,} features", median(full), "s", 3, spread(full, "s"))
+        for what, walls, cpus in (("no", none, none_cpu), (f"{MANY:,}", full, full_cpu)):
+            note = f"{spread(walls, 's')}; {median(cpus):.2f} s of CPU"
+            yield Number(f"rollbot serve ready, {what} features", median(walls), "s", 3, note)

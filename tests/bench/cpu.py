@@ -31,3 +31,9 @@ def of_tree(pid: int) -> float:
         total += sum(stats[p][1] for p in ours if p in stats)
         ours = {p for p, (parent, _) in stats.items() if parent in ours}
     return total
+
+
+def own(pid: int) -> float:
+    """Seconds of one living process, without its children."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return sum(map(int, words[UTIME : UTIME + 2])) / TICKS

@@ -148,7 +148,12 @@ def times(run: Run) -> str:
 def read_back(run: Run) -> str:
     """Accuracy, and where it was read."""
     _, accuracy = verdict(run)
-    return said_accuracy(accuracy) if accuracy else ""
+    if accuracy is None:
+        return ""
+    near = [s.accuracy for s in run.steps if s.verb == "verify" and s.accuracy and s.accuracy.where == "in the store"]
+    inside = sum(a.expected for a in near)
+    split = f" ({inside:,} of them in the store only)" if accuracy.where == "at consumers" and inside else ""
+    return said_accuracy(accuracy) + split
 
 
 def said_accuracy(a: Accuracy) -> str:
