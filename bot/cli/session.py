@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from bot.cli.output import log_in_lines, note
+from bot.cli.output import err, log_in_lines, note
 from bot.core.commands import Actor, Command
 from bot.core.errors import Fault, Refused, RollbotError
 from bot.core.release import no_release
@@ -234,7 +234,8 @@ async def warm(parts: Parts) -> None:
     """Starts the children, and waits for heavy libraries: a call that imports them itself takes longer than a plan
     may (measured: Feast 8-10 s)."""
     await parts.children.start()
-    with contextlib.suppress(TimeoutError):
+    says = err.status("loading what talks to the systems") if err.is_terminal else contextlib.nullcontext()
+    with says, contextlib.suppress(TimeoutError):
         async with asyncio.timeout(WARM_S):
             await parts.children.warmed()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,15 +12,16 @@ import sqlalchemy as sa
 from bot.core.errors import LostOwnership
 from bot.core.plan import Plan
 from bot.core.policy import Nod
-from bot.core.run import OPEN, Happened, Run, RunStep, Status
+from bot.core.run import Happened, Run, RunStep
 from bot.core.target import canonical
-from bot.store import events, messages
+from bot.store import events, locks, messages
 from bot.store import tables as t
 from bot.store.codec import iso, maybe_iso
 from bot.store.engines import lease_clock, upsert
 
 Transition = Callable[[Run], tuple[Run, list[Happened]]]
 _SEPARATE = {"steps", "nods"}
+lock, free = locks.lock, locks.free
 
 
 @dataclass(frozen=True)
@@ -99,14 +100,8 @@ def _save(conn: sa.Connection, old: Run, new: Run, now: datetime, lease: Lease |
         _save_step(conn, new, step)
     for nod in new.nods[len(old.nods) :]:
         _save_nod(conn, new.id, nod, now)
-    if not new.open and (lease or not _driven(conn, new.id)):
+    if not new.open and (lease or not locks.driven(conn, new.id)):
         free(conn, new.id)
-
-
-def _driven(conn: sa.Connection, run: int) -> bool:
-    """A worker holds it now: a write may be under way, so its locks go with the lease."""
-    held = sa.select(t.runs.c.id).where(t.runs.c.id == run, t.runs.c.lease_until > lease_clock(conn))
-    return conn.execute(held).first() is not None
 
 
 def _fenced(conn: sa.Connection, lease: Lease, values: dict[str, object]) -> None:
@@ -196,16 +191,9 @@ def release(conn: sa.Connection, lease: Lease) -> None:
 
 def void_leases(conn: sa.Connection) -> None:
     """At start on SQLite: the file lock is ownership, so nobody else can hold one."""
-    conn.execute(sa.update(t.runs).where(t.runs.c.lease_until.is_not(None)).values(lease_until=None, owner=None))
-    _free_ended(conn)
-
-
-def _free_ended(conn: sa.Connection) -> None:
-    """Locks of runs that ended while a worker held them, and whose worker is gone."""
-    clock = lease_clock(conn)
-    free_now = sa.or_(t.runs.c.lease_until.is_(None), t.runs.c.lease_until <= clock)
-    over = sa.select(t.runs.c.id).where(t.runs.c.ended_at.is_not(None), free_now)
-    conn.execute(sa.delete(t.resource_locks).where(t.resource_locks.c.run.in_(over)))
+    locked = t.runs.c.id.in_(sa.select(t.resource_locks.c.run))  # ended while a worker held it
+    for mine in (t.runs.c.ended_at.is_(None), locked):
+        conn.execute(sa.update(t.runs).where(mine).values(lease_until=None, owner=None))
 
 
 def due(conn: sa.Connection, now: datetime, limit: int = 50) -> list[int]:
@@ -221,33 +209,6 @@ def due(conn: sa.Connection, now: datetime, limit: int = 50) -> list[int]:
     unowned = sa.or_(t.runs.c.lease_until.is_(None), t.runs.c.lease_until <= clock)
     query = sa.select(t.runs.c.id).where(t.runs.c.ended_at.is_(None), awake, unowned, t.runs.c.body != "")
     return [r.id for r in conn.execute(query.order_by(t.runs.c.id).limit(limit))]
-
-
-def lock(conn: sa.Connection, run: int, resources: Iterable[str], now: datetime) -> int | None:
-    """Takes all resource locks, by name; None if taken, else the run that holds one (nothing is kept then)."""
-    _free_ended(conn)
-    for resource in sorted(set(resources)):
-        holder = _lock_one(conn, run, resource, now)
-        if holder != run:
-            free(conn, run)
-            return holder
-    return None
-
-
-def _lock_one(conn: sa.Connection, run: int, resource: str, now: datetime) -> int:
-    """Who holds it now."""
-    row = upsert(conn, t.resource_locks).values(resource=resource, run=run, taken_at=iso(now))
-    taking = row.on_conflict_do_nothing(index_elements=["resource"])
-    holder = sa.select(t.resource_locks.c.run).where(t.resource_locks.c.resource == resource)
-    while True:
-        conn.execute(taking)
-        found = conn.execute(holder).scalar()
-        if found is not None:  # else it was freed between our insert and our look
-            return int(found)
-
-
-def free(conn: sa.Connection, run: int) -> None:
-    conn.execute(sa.delete(t.resource_locks).where(t.resource_locks.c.run == run))
 
 
 def open_runs(

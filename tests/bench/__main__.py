@@ -49,7 +49,9 @@ def main() -> int:
             failed.append(module)
             table.add_row(module, "could not run", "", "", f"{type(error).__name__}: {error}")
         table.add_section()
-    table.title = f"{os.cpu_count()} cores, load {before} before, {load()} after, {time.monotonic() - began:.0f} s in all"
+    table.title = (
+        f"{os.cpu_count()} cores, load {before} before, {load()} after, {time.monotonic() - began:.0f} s in all"
+    )
     Console(width=None if sys.stdout.isatty() else 160).print(table)
     return 1 if failed else 0
 

@@ -87,13 +87,34 @@ async def measure() -> list[Number]:
     over = [b - f for f, b in zip(floor, bot, strict=True)]
     meanwhile = f"meanwhile the worker ended {runs} runs and did {steps} steps"
     return [
-        Number("ack, bare Bolt, p50", median(floor), "ms", note=f"p99 {quantile(floor, 0.99):.1f} ms; {IN_TURN} in turn"),
+        Number(
+            "ack, bare Bolt, p50", median(floor), "ms", note=f"p99 {quantile(floor, 0.99):.1f} ms; {IN_TURN} in turn"
+        ),
         Number("ack, bot, durable, a new run each, p50", median(bot), "ms", note=f"p99 {quantile(bot, 0.99):.1f} ms"),
-        Number("ack, bot over bare Bolt, p50", median(bot) - median(floor), "ms", 2, f"median of pairs {median(over):.2f} ms"),
-        Number("ack, 20 at once, bare Bolt, p99", quantile(idle_floor, 0.99), "ms", note=f"p50 {median(idle_floor):.1f} ms"),
+        Number(
+            "ack, bot over bare Bolt, p50",
+            median(bot) - median(floor),
+            "ms",
+            2,
+            f"median of pairs {median(over):.2f} ms",
+        ),
+        Number(
+            "ack, 20 at once, bare Bolt, p99", quantile(idle_floor, 0.99), "ms", note=f"p50 {median(idle_floor):.1f} ms"
+        ),
         Number("ack, 20 at once, bot, p99", quantile(idle, 0.99), "ms", note=f"p50 {median(idle):.1f} ms"),
-        Number("ack, 20 at once, bare Bolt beside the busy bot, p99", quantile(busy_floor, 0.99), "ms", note=f"p50 {median(busy_floor):.1f} ms"),
-        Number("ack, 20 at once, bot with a busy worker, p99", quantile(hard, 0.99), "ms", 20, f"p50 {median(hard):.1f} ms; {meanwhile}"),
+        Number(
+            "ack, 20 at once, bare Bolt beside the busy bot, p99",
+            quantile(busy_floor, 0.99),
+            "ms",
+            note=f"p50 {median(busy_floor):.1f} ms",
+        ),
+        Number(
+            "ack, 20 at once, bot with a busy worker, p99",
+            quantile(hard, 0.99),
+            "ms",
+            20,
+            f"p50 {median(hard):.1f} ms; {meanwhile}",
+        ),
     ]
 
 

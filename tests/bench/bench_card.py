@@ -146,7 +146,13 @@ async def rollback(stage: Stage) -> list[Number]:
     share = accuracy.get("matched", 0) / max(1, accuracy.get("expected", 0))
     name = f"rollback of {DRIVERS:,} rows, approved to"
     return [
-        Number(f"{name} applied", clocks["applied_s"] or -1, "s", 60, f"the feature's own SLO; {run['status']}: {run['why']}"),
+        Number(
+            f"{name} applied",
+            clocks["applied_s"] or -1,
+            "s",
+            60,
+            f"the feature's own SLO; {run['status']}: {run['why']}",
+        ),
         Number(f"{name} visible", clocks["visible_s"] or -1, "s"),
         Number(f"{name} verified", clocks["verified_s"] or -1, "s", 900, f"the feature's own SLO; {rounds}"),
         Number("its accuracy", share, "", 1, cells, at_least=True),

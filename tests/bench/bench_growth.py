@@ -152,7 +152,9 @@ async def compared(small: Side, large: Side, what: str) -> Number:
             ms = await timed(getattr(side, what))
             into.extend([ms] if n >= 0 else [])
     few, many = median(took[0]), median(took[1])
-    note = f"{few:.2f} ms and {many:.2f} ms; {EVENTS:,} events, {FEATURES:,} features x {RELEASES} releases, {RUNS:,} runs"
+    note = (
+        f"{few:.2f} ms and {many:.2f} ms; {EVENTS:,} events, {FEATURES:,} features x {RELEASES} releases, {RUNS:,} runs"
+    )
     return Number(f"{what}, large database against empty", many / few, "times", PROMISED, note)
 
 

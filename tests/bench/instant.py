@@ -45,7 +45,9 @@ class Instant:
         return None
 
     async def inspect(self, c: Component, errand: Errand) -> State:
-        return State(kind=c.kind, resource=self.resource(c), pointer="v13", digest="sha256:" + "d" * 64, facts=facts(13))
+        return State(
+            kind=c.kind, resource=self.resource(c), pointer="v13", digest="sha256:" + "d" * 64, facts=facts(13)
+        )
 
     async def capture(self, c: Component, errand: Errand, at: str | None = None) -> Capture:
         return capture(c, "v13")
@@ -96,13 +98,15 @@ def capture(c: Component, version: str) -> Capture:
 
 
 def feature(name: str, components: dict[str, Kind]) -> Feature:
-    specs = {part: ComponentSpec.model_validate({"target": "instant", "kind": kind}) for part, kind in components.items()}
+    specs = {
+        part: ComponentSpec.model_validate({"target": "instant", "kind": kind}) for part, kind in components.items()
+    }
     return Feature(feature=name, owner="@ml-oncall", channel="#ml", components=specs)
 
 
 @dataclass
 class Shelf:
-    """``flows.world.Books``: every feature has the same components; a step each, one after the other."""
+    """``flows.world.Books``: every feature has the same components, restored one after the other, verified at once."""
 
     components: dict[str, Kind]
     names: list[str] = field(default_factory=lambda: [FEATURE])
@@ -114,8 +118,9 @@ class Shelf:
         return feature(name, self.components)
 
     def playbook(self, name: str) -> Playbook:
-        steps = [Step.model_validate({"restore": f"name:{part}"}) for part in self.components]
-        return Playbook(playbook=name, steps=steps)
+        parts = [f"name:{part}" for part in self.components]
+        steps = [*({"restore": part} for part in parts), {"verify": parts}]
+        return Playbook(playbook=name, steps=[Step.model_validate(step) for step in steps])
 
     def policy(self) -> Policy:
         return Policy.model_validate({"rules": [{"approve": 1, "from": "@ml-oncall"}], "groups": {"ml-oncall": [BEN]}})

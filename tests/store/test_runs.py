@@ -151,26 +151,32 @@ async def test_an_ended_run_is_not_claimed(store: Store) -> None:
 
 async def test_all_leases_are_void_at_the_start(store: Store) -> None:
     """A lease from before a crash (on SQLite: of a clock that may have restarted) holds nobody up; its owner is out."""
-    run = await a_run(store)
+    run, over = await a_run(store), await a_run(store, to="v2")
+    await moved(store, run, wake_at=NOW)
+    await store.write(lambda c: runs.lock(c, over, ["flag"], NOW))
     lease = await store.write(lambda c: runs.claim(c, run, "dead", 1e9))
+    assert await store.write(lambda c: runs.claim(c, over, "dead", 1e9))
+    await ended(store, over)
     assert lease
     assert await store.read(lambda c: runs.due(c, NOW)) == []
     await store.write(runs.void_leases)
 
     assert await store.read(lambda c: runs.due(c, NOW)) == [run]
+    assert await store.write(lambda c: runs.lock(c, run, ["flag"], NOW)) is None
     with pytest.raises(LostOwnership):
         await store.write(lambda c: runs.renew(c, lease, TTL))
     assert await store.write(lambda c: runs.claim(c, run, "w1", TTL)) == Lease(run, "w1", 2)
 
 
 DUE = {
-    "planning": {"status": Status.planning},
+    "planning": {"status": Status.planning, "wake_at": NOW},
     "running": {"status": Status.running},
     "woken": {"status": Status.waiting, "waiting_for": "time", "wake_at": NOW},
     "rechecked": {"status": Status.waiting, "waiting_for": "approval", "wake_at": later(-1), "expires_at": later(60)},
     "undecided": {"status": Status.waiting, "waiting_for": "approval", "expires_at": NOW},
 }
 NOT_DUE = {
+    "not judged yet": {"status": Status.planning},
     "asleep": {"status": Status.waiting, "waiting_for": "time", "wake_at": later(1)},
     "open card": {"status": Status.waiting, "waiting_for": "approval", "expires_at": later(1)},
     "needs a person": {"status": Status.waiting, "waiting_for": "person"},
@@ -182,27 +188,19 @@ NOT_DUE = {
 
 
 async def test_exactly_what_is_due_is_found(store: Store) -> None:
-    """Due are runs in planning or running, parked ones whose time has come, cards that nobody decided; no others."""
+    """Due are runs that were judged and are to be planned, running ones, parked ones whose time has come, and those
+    with a card that nobody decided; no others."""
     made = {}
     for name, fields in {**DUE, **NOT_DUE}.items():
         made[name] = await a_run(store, name)
         await moved(store, made[name], **fields)
     owned, lapsed = await a_run(store, "owned"), await a_run(store, "lapsed")
+    for run in (owned, lapsed):
+        await moved(store, run, wake_at=NOW)
     await store.write(lambda c: runs.claim(c, owned, "w", TTL))
     await store.write(lambda c: runs.claim(c, lapsed, "w", 0.0))
 
     assert await store.read(lambda c: runs.due(c, NOW)) == sorted([*(made[n] for n in DUE), lapsed])
-
-
-async def test_an_end_frees_the_locks_and_the_name(store: Store) -> None:
-    """Ending a run frees what it had locked in the same transaction; a paused or waiting one keeps it."""
-    run = await a_run(store)
-    assert await store.write(lambda c: runs.lock(c, run, ["b", "a", "a"], NOW)) is None
-    await moved(store, run, status=Status.waiting, waiting_for="person")
-    assert await count(store, t.resource_locks) == 2
-    await ended(store, run)
-
-    assert await count(store, t.resource_locks) == 0
 
 
 async def test_only_steps_that_changed_are_written(store: Store) -> None:

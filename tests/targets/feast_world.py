@@ -93,11 +93,9 @@ class OnlineWorld(World):
     preload = ("feast", "feast.infra.registry.sql", "feast.infra.online_stores.sqlite", "pyarrow.parquet", "redis")
     absent = ("v99", "2999-01-01T00:00:00Z", "delta:3", "dataset", "yesterday")
 
-    def __init__(
-        self, folder: Path, *, registry: str = "sql", versioned: bool = False, redis_port: int | None = None
-    ) -> None:
+    def __init__(self, folder: Path, *, versioned: bool = False, redis_port: int | None = None, **stage: Any) -> None:
         super().__init__(folder)
-        self.stage = Stage(folder / "feast", registry=registry, versioned=versioned, redis_port=redis_port)
+        self.stage = Stage(folder / "feast", versioned=versioned, redis_port=redis_port, **stage)
         self.target = FeastOnline(view=VIEW)
         self.kills = 3 if versioned else 6
         self.connection = self.stage.connection()

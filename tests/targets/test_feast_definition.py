@@ -14,7 +14,7 @@ from tests.targets.contract import TargetContract, World
 from tests.targets.feast_stage import IGNORED, VIEW, Stage
 from tests.targets.feast_world import DefinitionWorld
 
-pytestmark = [pytest.mark.filterwarnings(w) for w in IGNORED]
+pytestmark = [pytest.mark.timeout(300), *(pytest.mark.filterwarnings(w) for w in IGNORED)]
 
 
 class TestDefinition(TargetContract):

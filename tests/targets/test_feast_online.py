@@ -11,7 +11,7 @@ from tests.targets.contract import TargetContract, World
 from tests.targets.feast_stage import IGNORED
 from tests.targets.feast_world import OnlineWorld, redis_server
 
-pytestmark = [pytest.mark.filterwarnings(w) for w in IGNORED]
+pytestmark = [pytest.mark.timeout(300), *(pytest.mark.filterwarnings(w) for w in IGNORED)]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ class TestSqlite(TargetContract):
 
     @pytest.fixture
     def world(self, tmp_path: Path) -> World:
-        return OnlineWorld(tmp_path)
+        return OnlineWorld(tmp_path, drivers=40)
 
 
 class TestSqliteVersioned(TargetContract):
@@ -33,7 +33,7 @@ class TestSqliteVersioned(TargetContract):
 
     @pytest.fixture
     def world(self, tmp_path: Path) -> World:
-        return OnlineWorld(tmp_path, versioned=True)
+        return OnlineWorld(tmp_path, versioned=True, drivers=40)
 
 
 class TestRedis(TargetContract):
@@ -41,4 +41,4 @@ class TestRedis(TargetContract):
 
     @pytest.fixture
     def world(self, tmp_path: Path, redis_port: int) -> World:
-        return OnlineWorld(tmp_path, redis_port=redis_port)
+        return OnlineWorld(tmp_path, redis_port=redis_port, drivers=40)
