@@ -65,12 +65,15 @@ def change(
 
     With a ``lease`` nothing is written unless it still holds. ``also`` writes what else follows from the run as it is
     now, before the log's head is locked: rows that are locked after it deadlock with whoever appends (stints, holds).
-    Raises LostOwnership, and KeyError for no such run."""
+    What has ended stays ended: a move to another status, judged on what stood before somebody ended the run, is
+    refused like a lost lease; results of what was under way are kept. Raises LostOwnership, KeyError for no such run."""
     row = conn.execute(sa.select(t.runs.c.body).where(t.runs.c.id == run).with_for_update()).first()
     if row is None:
         raise KeyError(run)
     old = _whole(conn, run, row.body)
     new, happened = move(old)
+    if not old.open and new.status != old.status:
+        raise LostOwnership(f"{old.name} has ended: it is {old.status}")
     if new is not old:
         _save(conn, old, new, now, lease)
     elif lease:

@@ -20,7 +20,7 @@ from tests.bench.instant import KINDS, Engine, open_engine
 STEPS = 12
 """As many as a playbook with all kinds has."""
 RUNS = 25
-BODY = "x" * 8000
+BODY = "x" * 3500
 """Bytes that a step's row holds: pre-image and what is restored."""
 
 

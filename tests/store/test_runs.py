@@ -118,6 +118,33 @@ async def test_without_the_lease_nothing_is_written(store: Store, how: str) -> N
     assert await everything(store) == before
 
 
+AFTERWARDS = [
+    {"status": Status.waiting, "waiting_for": "approval"},
+    {"status": Status.running},
+    {"status": Status.planning, "wake_at": NOW},
+    {"status": Status.failed, "ended_at": NOW},
+]
+
+
+@pytest.mark.parametrize("to", AFTERWARDS, ids=lambda to: str(to["status"]))
+async def test_what_has_ended_stays_ended(store: Store, to: dict[str, Any]) -> None:
+    """A worker that planned or parked while somebody ended the run brings it back with nothing; results are kept."""
+    run = await a_run(store)
+    lease = await store.write(lambda c: runs.claim(c, run, "w1", TTL))
+    await moved(store, run, plan_no=1, steps=[a_step()])
+    await ended(store, run)
+    before = await everything(store)
+
+    with pytest.raises(LostOwnership, match="has ended"):
+        await store.write(lambda c: runs.change(c, run, lambda r: (r.to(**to), [happened()]), NOW, lease=lease))
+    assert await everything(store) == before
+    result = a_step(0, status="done", changed=True)
+    await store.write(lambda c: runs.change(c, run, lambda r: (r.with_step(result), [happened()]), NOW, lease=lease))
+    read = await store.read(lambda c: runs.load(c, run))
+    assert read is not None
+    assert (read.status, read.steps[0].status) == (Status.succeeded, "done")
+
+
 async def test_the_owner_writes_and_renews(store: Store) -> None:
     """With the lease, changes and renewals go through; after giving it back another one may claim, fence grown."""
     run = await a_run(store)
