@@ -66,7 +66,7 @@ def change(
     With a ``lease`` nothing is written unless it still holds. ``also`` writes what else follows from the run as it is
     now, before the log's head is locked: rows that are locked after it deadlock with whoever appends (stints, holds).
     What has ended stays ended: a move to another status, judged on what stood before somebody ended the run, is
-    refused like a lost lease; results of what was under way are kept. Raises LostOwnership, KeyError for no such run."""
+    refused like a lost lease; results of what was under way are kept. Raises LostOwnership; KeyError for no run."""
     row = conn.execute(sa.select(t.runs.c.body).where(t.runs.c.id == run).with_for_update()).first()
     if row is None:
         raise KeyError(run)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from bot.core.commands import Actor, Command, Request
+from bot.core.policy import Nod
 from bot.core.run import Happened, Run, RunStep, Status
 from bot.core.target import Kind
 from bot.store import inbox, runs
@@ -99,3 +100,26 @@ async def until_it_waits(work: asyncio.Task[Any], store: Store) -> None:
     waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     while not await store.read(lambda c: c.execute(waiting).scalar_one()):
         assert not work.done(), "nothing held it up"
+
+
+TABLES = (t.runs, t.steps, t.approvals, t.messages, t.events, t.event_texts, t.event_head, t.people, t.resource_locks)
+
+
+async def everything(store: Store) -> list[Any]:
+    """All rows that a change can touch."""
+    return await store.read(lambda c: [sorted(map(repr, c.execute(sa.select(x)))) for x in TABLES])
+
+
+def planned(run: Run) -> tuple[Run, list[Happened]]:
+    """A change that touches every table: status, steps, an approval, messages and an event with a text."""
+    nod = Nod(person="T1/BEN", yes=True, digest="d", groups=frozenset({"b", "a"}))
+    to = run.to(
+        status=Status.running,
+        plan_no=1,
+        steps=[a_step(0), a_step(1)],
+        nods=[nod],
+        planned_at=NOW,
+        started_at=NOW,
+        plan_digest="d",
+    )
+    return to, [happened("run_planned", texts={"why": "because"})]
