@@ -40,7 +40,11 @@ class Press:
     async def run(self) -> Run:
         """The run whose message it stood in. Raises Stale."""
         number = self.value.get("run")
-        found = await self.desk.run(number) if isinstance(number, int) and 0 < number < 2**62 else None
+        found = (
+            await self.desk.run(number)
+            if isinstance(number, int) and not isinstance(number, bool) and 0 < number < 2**62
+            else None
+        )
         if found is None:
             raise Stale
         return found

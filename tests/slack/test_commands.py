@@ -127,7 +127,7 @@ async def test_the_only_active_run_of_a_channel(full: Office) -> None:
     assert run.status == Status.aborted
     await full.type("fares to v1")
     await full.type("fares to v2 at 2026-11-23T04:00 dry run")
-    await full.type("fares to v1 without flag", BEN)
+    await full.type("fares to v1 playbook standard", BEN)
     assert "No run" not in (said := await full.type("abort")) and "R-2 (fares)" in said, said
 
 
