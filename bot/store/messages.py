@@ -110,16 +110,15 @@ def due(conn: sa.Connection, limit: int = 50) -> list[Message]:
         .order_by(t.messages.c.created_at, t.messages.c.key)
         .limit(limit)
     )
-    return [_message(r) for r in rows]
+    return [_message(r) for r in rows.mappings()]
 
 
 def get(conn: sa.Connection, key: str) -> Message | None:
-    row = conn.execute(sa.select(t.messages).where(t.messages.c.key == key)).first()
+    row = conn.execute(sa.select(t.messages).where(t.messages.c.key == key)).mappings().first()
     return _message(row) if row else None
 
 
-def _message(r: sa.Row[tuple[object, ...]]) -> Message:
-    m = r._mapping
+def _message(m: sa.RowMapping) -> Message:
     return Message(
         key=str(m["key"]),
         run=m["run"],
@@ -176,7 +175,7 @@ def troubled(conn: sa.Connection, limit: int = 20) -> list[tuple[str, str]]:
 def of_run(conn: sa.Connection, run: int, purpose: str) -> list[Message]:
     """A run's messages of one purpose."""
     query = sa.select(t.messages).where(t.messages.c.run == run, t.messages.c.purpose == purpose)
-    return [_message(r) for r in conn.execute(query.order_by(t.messages.c.key))]
+    return [_message(r) for r in conn.execute(query.order_by(t.messages.c.key)).mappings()]
 
 
 def again(conn: sa.Connection, run: int, purposes: tuple[str, ...]) -> None:

@@ -10,14 +10,19 @@ down_revision = None
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 SQLITE = [
-    "CREATE TRIGGER events_no_replace BEFORE INSERT ON events "
-    "WHEN EXISTS (SELECT 1 FROM events WHERE seq = NEW.seq) BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
+    (
+        "CREATE TRIGGER events_no_replace BEFORE INSERT ON events "
+        "WHEN EXISTS (SELECT 1 FROM events WHERE seq = NEW.seq) "
+        "BEGIN SELECT RAISE(ABORT, 'events are append-only'); END"
+    ),
     "CREATE TRIGGER events_no_update BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
     "CREATE TRIGGER events_no_delete BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
 ]
 POSTGRES = [
-    "CREATE FUNCTION events_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN RAISE EXCEPTION 'events are append-only'; END $$",
+    (
+        "CREATE FUNCTION events_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'events are append-only'; END $$"
+    ),
     "CREATE TRIGGER events_no_change BEFORE UPDATE OR DELETE ON events FOR EACH ROW EXECUTE FUNCTION events_refuse()",
     "CREATE TRIGGER events_no_truncate BEFORE TRUNCATE ON events FOR EACH STATEMENT EXECUTE FUNCTION events_refuse()",
 ]
@@ -195,7 +200,8 @@ def upgrade() -> None:
         sa.Column("created_at", sa.Text(), nullable=False),
         sa.Column("ended_at", sa.Text(), nullable=True),
         sa.CheckConstraint(
-            "status IN ('planning','running','paused','waiting','succeeded','degraded','failed','aborted','rejected','expired','refused')",
+            "status IN ('planning','running','paused','waiting','succeeded','degraded','failed','aborted',"
+            "'rejected','expired','refused')",
             name="ck_runs_status",
         ),
         sa.PrimaryKeyConstraint("id", name="pk_runs"),

@@ -7,10 +7,11 @@ import asyncio
 import itertools
 import json
 import re
+import sqlite3
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ consumers: [pricing]
 components:
   flag: {{target: flags, flag: {name}}}
 """
-POLICY = "policy: 1\nrules:\n  - {name: one, approve: 1, from: '@ml-oncall'}\n"
+POLICY = "policy: 1\ngroups: {ml-oncall: [U0BEN]}\nrules:\n  - {name: one, approve: 1, from: '@ml-oncall'}\n"
 
 
 def name_of(n: int) -> str:
@@ -120,12 +121,16 @@ class Scene:
             raise RuntimeError(f"{len(bad)} of {len(answers)} not acked: {bad[0].status} {bad[0].text[:200]}")
         return answers
 
-    def request(self, n: int) -> tuple[str, str]:
-        """A dry run: the same way to the ack and through planning as any other, and over then."""
+    def asked(self, n: int) -> tuple[str, str]:
+        """What the feature's open run does already: stored like any other command, and no work follows from it."""
+        return f"{name_of(n)} to v1 because {next(self.numbers)} ETAs are wrong", channel_of(n)
+
+    def fresh(self, n: int) -> tuple[str, str]:
+        """A dry run: a new run that is over when it is planned."""
         return f"{name_of(n)} to v1 dry run because {next(self.numbers)} ETAs are wrong", channel_of(n)
 
     async def planned(self, run: str, n: int) -> None:
-        """Until the card of this run stands, so that nothing of it is still being worked on."""
+        """Until the card of this run stands, so that nothing of it is still being worked on. Raises TimeoutError."""
         key = f"{run}:card"
         await self.slack.wait_for(lambda: any(key_of(m) == key for m in self.slack.channel(channel_of(n))), 60.0)
 
@@ -135,6 +140,25 @@ class Scene:
         told = self.slack.ephemerals
         done = lambda n: any("Captured" in m.text for m in told("U0ANA", channel_of(n)))  # noqa: E731
         await self.slack.wait_for(lambda: all(done(n) for n in range(FEATURES)), 120.0)
+
+    async def open_all(self) -> None:
+        """A run of each feature, which waits for approval from now on."""
+        for n in range(FEATURES):
+            [answer] = await self.send(self.bot, self.asked(n))
+            await self.planned(answer.run, n)
+        await self.rest()
+
+    async def rest(self) -> None:
+        """Until nothing is left to post (approvers get each card directly, one a second) or to apply."""
+        while self.ask(
+            "SELECT (SELECT count(*) FROM messages WHERE wanted > sent) + count(*) FROM inbox WHERE applied_at IS NULL"
+        ):
+            await asyncio.sleep(0.2)
+
+    def ask(self, sql: str) -> int:
+        """One number from the bot's database."""
+        with closing(sqlite3.connect(f"file:{self.folder / 'rollbot.db'}?mode=ro", uri=True)) as db:
+            return int(db.execute(sql).fetchone()[0])
 
 
 async def _program(module: str, *words: str) -> asyncio.subprocess.Process:
@@ -170,4 +194,5 @@ async def open_scene() -> AsyncIterator[Scene]:
         opened.push_async_callback(_end, client)
         scene = Scene(folder, slack, floor_port, int(bot.url.rpartition(":")[2]), client)
         await scene.capture_all()
+        await scene.open_all()
         yield scene

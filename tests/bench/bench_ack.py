@@ -6,51 +6,78 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import sqlite3
+import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
-from tests.bench import Number, median, quantile
+from tests.bench import Number, median, progress, quantile
 from tests.bench.ack_scene import FEATURES, Scene, channel_of, name_of, open_scene
 
 IN_TURN = 500
+NEW_RUNS = 60
 AT_ONCE = 20
 BURSTS = 25
 PAUSE_S = 0.2
 """Between two bursts, so that they are 20 at once and not 500."""
 WARM = 20
+Pairs = tuple[list[float], list[float]]
 
 
-async def in_turn(scene: Scene) -> tuple[list[float], list[float]]:
-    """Floor and bot, one request at a time, each of which begins a run; the next one when that run is planned."""
+async def in_turn(scene: Scene) -> Pairs:
+    """Floor and bot, one request at a time, back to back, to a bot with nothing else to do."""
     floor, bot = [], []
     for n in range(-WARM, IN_TURN):
-        feature = n % FEATURES
-        [bare] = await scene.send(scene.floor, scene.request(feature))
-        [real] = await scene.send(scene.bot, scene.request(feature))
-        await scene.planned(real.run, feature)
-        if n >= 0:
-            floor.append(bare.ms)
-            bot.append(real.ms)
+        [bare] = await scene.send(scene.floor, scene.asked(n % FEATURES))
+        [real] = await scene.send(scene.bot, scene.asked(n % FEATURES))
+        floor += [bare.ms] if n >= 0 else []
+        bot += [real.ms] if n >= 0 else []
     return floor, bot
 
 
-async def bursts(scene: Scene) -> tuple[list[float], list[float]]:
+async def new_runs(scene: Scene) -> Pairs:
+    """The same, but each begins a run, and the next one comes when that is planned: as people type, seldom."""
+    floor, bot = [], []
+    for n in range(NEW_RUNS):
+        [bare] = await scene.send(scene.floor, scene.fresh(n % FEATURES))
+        [real] = await scene.send(scene.bot, scene.fresh(n % FEATURES))
+        await scene.planned(real.run, n % FEATURES)
+        floor.append(bare.ms)
+        bot.append(real.ms)
+    return floor, bot
+
+
+async def bursts(scene: Scene) -> Pairs:
     """Twenty people at the same moment, again and again, to the floor and to the bot."""
     floor, bot = [], []
     for n in range(-2, BURSTS):
         for port, into in ((scene.floor, floor), (scene.bot, bot)):
-            said = [scene.request(i % FEATURES) for i in range(AT_ONCE)]
-            answers = await scene.send(port, *said)
+            answers = await scene.send(port, *(scene.asked(i) for i in range(AT_ONCE)))
             into.extend(a.ms for a in answers if n >= 0)
             await asyncio.sleep(PAUSE_S)
     return floor, bot
 
 
+def disk(folder: Path) -> list[float]:
+    """Milliseconds of writing a page and waiting for the disk, which no durable ack can do without."""
+    took = []
+    file = os.open(folder / "page", os.O_RDWR | os.O_CREAT)
+    try:
+        for _ in range(100):
+            began = time.perf_counter()
+            os.pwrite(file, b"x" * 4096, 0)
+            os.fdatasync(file)
+            took.append((time.perf_counter() - began) * 1000)
+    finally:
+        os.close(file)
+    return took
+
+
 @asynccontextmanager
 async def busy(scene: Scene) -> AsyncIterator[None]:
-    """Meanwhile runs are begun as fast as the worker can end them: each is planned, approved by nobody, disables a
-    flag through children, and is posted."""
+    """Meanwhile stops are asked for faster than the worker can end them: each is planned, disables a flag through
+    children, and is posted."""
 
     async def feed() -> None:
         for n in itertools.count():
@@ -71,49 +98,49 @@ async def busy(scene: Scene) -> AsyncIterator[None]:
 
 def done(scene: Scene) -> tuple[int, int]:
     """Ended runs and done steps so far."""
-    with contextlib.closing(sqlite3.connect(f"file:{scene.folder / 'rollbot.db'}?mode=ro", uri=True)) as db:
-        runs = db.execute("SELECT count(*) FROM runs WHERE ended_at IS NOT NULL").fetchone()[0]
-        return runs, db.execute("SELECT count(*) FROM steps WHERE status = 'done'").fetchone()[0]
+    runs = scene.ask("SELECT count(*) FROM runs WHERE ended_at IS NOT NULL")
+    return runs, scene.ask("SELECT count(*) FROM steps WHERE status = 'done'")
+
+
+def over(what: str, pairs: Pairs, note: str) -> list[Number]:
+    """The bot's p50 beside the floor's, and what it is more."""
+    floor, bot = pairs
+    tails = f"p99 {quantile(bot, 0.99):.1f} ms, bare Bolt's {quantile(floor, 0.99):.1f} ms"
+    return [
+        Number(f"{what}: bare Bolt, p50", median(floor), "ms"),
+        Number(f"{what}: bot, durable, p50", median(bot), "ms", note=tails),
+        Number(f"{what}: bot over bare Bolt, p50", median(bot) - median(floor), "ms", 2, note),
+    ]
+
+
+def at_once(what: str, pairs: Pairs, promised: float | None, note: str) -> Iterator[Number]:
+    floor, bot = pairs
+    yield Number(f"{what}: bare Bolt, p99", quantile(floor, 0.99), "ms", note=f"p50 {median(floor):.1f} ms")
+    yield Number(f"{what}: bot, p99", quantile(bot, 0.99), "ms", promised, f"p50 {median(bot):.1f} ms{note}")
 
 
 async def measure() -> list[Number]:
     async with open_scene() as scene:
-        floor, bot = await in_turn(scene)
-        idle_floor, idle = await bursts(scene)
+        progress("the bot serves, every feature has an open run")
+        turns, waits = await in_turn(scene), disk(scene.folder)
+        progress("one at a time: done")
+        seldom = await new_runs(scene)
+        await scene.rest()
+        progress("new runs: done")
+        calm = await bursts(scene)
         async with busy(scene):
             before = done(scene)
-            busy_floor, hard = await bursts(scene)
+            hard = await bursts(scene)
             runs, steps = (b - a for a, b in zip(before, done(scene), strict=True))
-    over = [b - f for f, b in zip(floor, bot, strict=True)]
-    meanwhile = f"meanwhile the worker ended {runs} runs and did {steps} steps"
+    disk_note = (
+        f"{IN_TURN} in turn; waiting for the disk alone, p50 {median(waits):.2f} ms, p99 {quantile(waits, 0.99):.1f} ms"
+    )
     return [
-        Number(
-            "ack, bare Bolt, p50", median(floor), "ms", note=f"p99 {quantile(floor, 0.99):.1f} ms; {IN_TURN} in turn"
-        ),
-        Number("ack, bot, durable, a new run each, p50", median(bot), "ms", note=f"p99 {quantile(bot, 0.99):.1f} ms"),
-        Number(
-            "ack, bot over bare Bolt, p50",
-            median(bot) - median(floor),
-            "ms",
-            2,
-            f"median of pairs {median(over):.2f} ms",
-        ),
-        Number(
-            "ack, 20 at once, bare Bolt, p99", quantile(idle_floor, 0.99), "ms", note=f"p50 {median(idle_floor):.1f} ms"
-        ),
-        Number("ack, 20 at once, bot, p99", quantile(idle, 0.99), "ms", note=f"p50 {median(idle):.1f} ms"),
-        Number(
-            "ack, 20 at once, bare Bolt beside the busy bot, p99",
-            quantile(busy_floor, 0.99),
-            "ms",
-            note=f"p50 {median(busy_floor):.1f} ms",
-        ),
-        Number(
-            "ack, 20 at once, bot with a busy worker, p99",
-            quantile(hard, 0.99),
-            "ms",
-            20,
-            f"p50 {median(hard):.1f} ms; {meanwhile}",
+        *over("ack, back to back", turns, disk_note),
+        *over("ack, seldom, a new run each", seldom, f"{NEW_RUNS} in turn"),
+        *at_once(f"ack, {AT_ONCE} at once", calm, None, ""),
+        *at_once(
+            f"ack, {AT_ONCE} at once, busy worker", hard, 20, f"; meanwhile {runs} runs ended, {steps} steps done"
         ),
     ]
 

@@ -278,8 +278,10 @@ def test_the_outcome_says_everything_that_counts() -> None:
     assert words(outcome(STATES["done, things left"]).blocks) == [
         "*R-17: driver_stats v13 -> v12 · PRODUCTION · DONE 03:15, verified*",
         "Applied after 60 s · visible after 10 min · verified after 11 min; people took 2 min",
-        "Read back at consumers: 100 %, 400,000 of 400,000 match, 0 missing, 0 extra, 0 null "
-        "(200,000 of them in the store only)",
+        (
+            "Read back at consumers: 100 %, 400,000 of 400,000 match, 0 missing, 0 extra, 0 null "
+            "(200,000 of them in the store only)"
+        ),
         "Left behind: pipeline is held; flag is off",
         "[Put v13 back] [Lift] [Enable]",
     ]
