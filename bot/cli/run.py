@@ -1,4 +1,4 @@
-"""rollbot run: request, approve, reject, abort, retry, put-back; and what a person sees until it needs somebody."""
+"""rollbot run: asking, deciding, helping a run on; and what a person sees until it needs somebody."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 app.command("list")(run_view.list_)
 app.command("show")(run_view.show)
+FeatureName = Annotated[str, typer.Argument(help="The feature's name.")]
 Because = Annotated[str, typer.Option(help="Why; it stands in the audit log.")]
 SWITCHED = (Kind.flag, Kind.pipeline)
 """What *Stop the harm* touches: it must not wait until a feature store's library is loaded."""
@@ -35,7 +36,7 @@ SWITCHED = (Kind.flag, Kind.pipeline)
 @app.command("request")
 @command
 async def request(
-    feature: Annotated[str, typer.Argument(help="The feature's name.")],
+    feature: FeatureName,
     to: Annotated[str, typer.Option(help="The release to go back to, or 'previous'.")] = "",
     at: Annotated[str | None, typer.Option(help="Take the data side as of this time (UTC), e.g. 01:00.")] = None,
     without: Annotated[
@@ -180,6 +181,43 @@ async def abort(name: RunName, because: Because = "", *, as_json: AsJson = False
 async def retry(name: RunName, *, as_json: AsJson = False) -> None:
     """Repeat what failed or was inconclusive, and follow the run."""
     await _press(name, Retry, as_json=as_json)
+
+
+@app.command("accept")
+@command
+async def accept(
+    name: RunName,
+    because: Annotated[str, typer.Option(help="Why that is right; it stands in the audit log.")],
+    *,
+    enable: Annotated[bool, typer.Option("--enable", help="Switch the flag on although it was not verified.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take the outcome of a run that waits for a person as it is: it goes on, and ends as degraded."""
+    await _press(name, Accept, as_json=as_json, wanted=Status.degraded, reason=because, enable=enable)
+
+
+@app.command("lift")
+@command
+async def lift(feature: FeatureName, because: Because = "", *, as_json: AsJson = False) -> None:
+    """Lift the hold that a rollback left, let the feature's pipeline run again, and follow that."""
+    await _one_step(feature, Purpose.lift, because, as_json=as_json)
+
+
+@app.command("enable")
+@command
+async def enable_(feature: FeatureName, because: Because = "", *, as_json: AsJson = False) -> None:
+    """Switch the feature's flag on again, to the rule that the release recorded; with --because if not verified."""
+    await _one_step(feature, Purpose.enable, because, as_json=as_json)
+
+
+async def _one_step(feature: str, purpose: Purpose, because: str, *, as_json: bool) -> None:
+    async with session() as before:
+        who = await person(before.parts)
+        await known(before, feature, "")
+    async with working(feature, SWITCHED) as s:
+        channel = s.parts.books.feature(feature).channel if s.parts.slack else ""
+        taken, _ = await s.say(Request(feature=feature, purpose=purpose, reason=because, channel=channel), who)
+        await follow(s, taken.run or 0, as_json=as_json)
 
 
 @app.command("put-back")

@@ -9,8 +9,8 @@ from bot.core import policy as rules
 from bot.core.commands import Abort, Accept, Actor, Decide, Retry, RunAnyway
 from bot.core.errors import Refused
 from bot.core.policy import Nod, Policy, Standing
-from bot.core.progress import aborted_left
 from bot.core.run import Glass, Happened, Moved, Run, Status
+from bot.core.stopped import aborted_left
 from bot.core.text import count
 
 
@@ -125,12 +125,18 @@ def _needs_person(run: Run) -> None:
 
 
 def retry(run: Run, command: Retry, actor: Actor, j: Judging) -> Moved:  # noqa: ARG001  one shape for all presses
-    """Failed and inconclusive steps begin again, with a fresh pre-image for those that changed nothing."""
+    """Failed and inconclusive steps begin again, and so does what was restored and did not stay: where it did, that
+    does nothing. The first pre-image stays what *put back* restores; the one to compare with is taken anew."""
     _needs_person(run)
     _no(rules.may_control(j.policy, j.who, run.requester.id))
     again = {s.n for s in run.steps if s.status == "failed" or (s.verb in ("verify", "wait") and s.status == "done")}
-    fresh = {"status": "pending", "error": "", "accuracy": None, "attempts": 0, "started_at": None}
-    steps = [s.model_copy(update=fresh) if s.n in again else s for s in run.steps]
+    lost = {s.component for s in run.steps if s.status == "failed" and s.verb in ("verify", "wait")}
+    again |= {s.n for s in run.steps if s.verb == "restore" and s.status == "done" and s.component in lost}
+    fresh = {"status": "pending", "error": "", "accuracy": None, "attempts": 0, "started_at": None, "ended_at": None}
+    steps = [
+        s.model_copy(update={**fresh, **({"before": None} if s.status == "done" else {})}) if s.n in again else s
+        for s in run.steps
+    ]
     moved = run.to(steps=steps, status=Status.running, waiting_for=None, why="", wake_at=j.now)
     return moved, [Happened(act="run_retried", actor=actor, facts={"steps": sorted(again)})]
 

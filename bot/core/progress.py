@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from bot.core.commands import Actor, Purpose
+from bot.core.commands import Actor
 from bot.core.errors import LostOwnership
 from bot.core.plan import Plan
-from bot.core.run import Happened, Left, Moved, Run, RunStep, Status, passed
-from bot.core.target import Accuracy, Capture, Kind, Receipt
+from bot.core.run import Happened, Moved, Run, RunStep, Status, passed
+from bot.core.stopped import left_behind
+from bot.core.target import Accuracy, Capture, Receipt
 from bot.core.text import span
 
 ENGINE = Actor(kind="system", id="rollbot", via="worker")
@@ -92,6 +93,12 @@ def parked(run: Run, why: str, seconds: float, now: datetime) -> Run:
     return run.to(status=Status.waiting, waiting_for="time", why=why, wake_at=now + timedelta(seconds=seconds))
 
 
+def awake(now: datetime, run: Run) -> Moved:
+    """A card that waits is looked at again, soon; what is not waiting for approval is left alone."""
+    waits = run.status == Status.waiting and run.waiting_for == "approval"
+    return (run.to(wake_at=now) if waits else run), []
+
+
 def started(run: Run, now: datetime) -> Moved:
     """Locks are held and versions are as approved."""
     return run.to(started_at=now, wake_at=None), [
@@ -138,7 +145,13 @@ def forgot_before(run: Run, n: int, why: str) -> Run:
 def acted(run: Run, n: int, receipt: Receipt, now: datetime) -> Moved:
     """A restore has answered. A claim, until the verify steps have read it back."""
     step = run.step(n).model_copy(
-        update={"status": "done", "changed": receipt.changed, "note": receipt.note, "applied_at": now, "ended_at": now}
+        update={
+            "status": "done",
+            "changed": receipt.changed or bool(run.step(n).changed),  # done once more, it has still changed something
+            "note": receipt.note,
+            "applied_at": now,
+            "ended_at": now,
+        }
     )
     event = Happened(
         act="step_done",
@@ -234,16 +247,6 @@ def next_group(run: Run) -> list[RunStep]:
     return []
 
 
-def aborted_left(run: Run) -> list[Left]:
-    """What a run that did not come to its end leaves: nothing if it changed nothing, else a feature that is mixed."""
-    touched = [s for s in run.steps if s.status == "running" or (s.status == "done" and s.changed)]
-    if not touched:
-        return []
-    listed = [x for x in left_behind(run) if x.what != "hold"]
-    parts = ", ".join(dict.fromkeys(s.component for s in touched))
-    return [*listed, Left(what="hold", component="", say=f"{run.feature} is MIXED and held: {parts} were changed")]
-
-
 def verify_stands(run: Run, n: int) -> bool:
     """No verify step before step ``n`` failed, was skipped, or has not been done: traffic may come back."""
     mine = [s for s in run.steps if s.verb == "verify" and s.n < n]
@@ -266,22 +269,3 @@ def _outcome(run: Run, status: Status) -> str:
     go = run.decided_at or run.planned_at
     took = span((run.verified_at - go).total_seconds()) if run.verified_at and go else ""
     return f"verified in {took}" if took else "done"
-
-
-def left_behind(run: Run) -> list[Left]:
-    """What this run left off or paused, by what its steps did last to each component."""
-    last = {s.component: s for s in run.steps if s.status == "done" and s.verb in ("hold", "lift", "disable", "enable")}
-    left = [
-        Left(what="pipeline" if s.kind == Kind.pipeline else "flag", component=name, say=_left_words(s))
-        for name, s in last.items()
-        if s.verb in ("hold", "disable")
-    ]
-    if run.glass:
-        left.append(Left(what="review", component="", say="run without approval: a review is due within 24 h"))
-    if run.purpose == Purpose.rollback and run.mode == "live":
-        left.append(Left(what="hold", component="", say=f"{run.feature} is held: CI is told not to deploy it"))
-    return left
-
-
-def _left_words(s: RunStep) -> str:
-    return f"{s.component} is held" if s.verb == "hold" else f"{s.component} is off"

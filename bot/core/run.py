@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -195,6 +196,15 @@ def verdict(run: Run) -> tuple[bool, Accuracy | None]:
         inconclusive=next((a.inconclusive for a in read if a.inconclusive), None),
         examples=[e for a in stores or read for e in a.examples][:5],
     )
+
+
+def unproved(newest_first: Iterable[Run]) -> Run | None:
+    """The newest of a feature's runs that took something back, if what it brought was not read back and found right."""
+    back = (Purpose.rollback, Purpose.put_back)
+    last = next((r for r in newest_first if r.purpose in back and r.mode == "live" and r.started_at), None)
+    if last is None or last.verified_at or not any(s.verb == "verify" for s in last.steps):
+        return None
+    return last
 
 
 def _consumers(run: Run) -> bool:

@@ -17,6 +17,7 @@ from bot.core.run import Moved as Transition
 from bot.flows.capture import capture_release, take_moment
 from bot.flows.drive import REMIND_S
 from bot.flows.standing import standing
+from bot.flows.watch import wake_rivals
 from bot.flows.world import World
 from bot.store import events, inbox, messages, releases, runs
 from bot.store.inbox import Item
@@ -130,6 +131,8 @@ class Applier:
             return result
 
         await world.store.write(save)
+        if isinstance(command, Abort):
+            await wake_rivals(world, run)
 
     def _tell(self, conn: Connection, item: Item, text: str) -> None:
         """Only this person sees it."""

@@ -12,11 +12,13 @@ from bot.core.commands import Purpose
 from bot.core.decide import expires
 from bot.core.errors import LostOwnership, RollbotError
 from bot.core.feature import Feature
-from bot.core.plan import Plan
+from bot.core.plan import Plan, changed_since
 from bot.core.run import Run, RunStep, Status
 from bot.flows.begin import begin
 from bot.flows.plan import make_plan
-from bot.flows.steps import Work, do_step, flush_progress, gone_back
+from bot.flows.steps import do_step, flush_progress
+from bot.flows.watch import gone_back, let_go, wake_rivals
+from bot.flows.work import Work
 from bot.flows.world import World
 from bot.store import messages, releases, runs
 from bot.store.runs import Lease
@@ -115,6 +117,8 @@ async def _plan(world: World, lease: Lease, run: Run) -> bool:
         await _move(world, lease, lambda r: progress.refused(r, why, world.now()))
         return False
     await _store_plan(world, lease, plan)
+    if run.mode == "live":
+        await wake_rivals(world, run)
     return not plan.body.requirement.alternatives
 
 
@@ -146,17 +150,23 @@ async def _woken(world: World, lease: Lease, run: Run) -> bool:
 async def _look_again(world: World, lease: Lease, run: Run) -> None:
     """Retried behind the card: the same plan with fresh eyes, or a new plan if it turned out to be another one."""
     old = await world.store.read(lambda c: runs.load_plan(c, run.id, run.plan_no))
-    new = await make_plan(world, run, no=run.plan_no)
+    later = world.now() + timedelta(seconds=progress.RECHECK)
+    try:
+        new = await make_plan(world, run, no=run.plan_no)
+    except RollbotError:  # a file that is broken at this moment: the card stands as it was, and is looked at again
+        await _move(world, lease, lambda r: (r.to(wake_at=later), []))
+        return
     if old and new.digest == old.digest and not new.seen.blockers:
-        later = world.now() + timedelta(seconds=progress.RECHECK) if new.seen.not_checked else None
+        wake = later if new.seen.not_checked else None
 
         def refresh(conn: Connection) -> None:
             runs.save_plan(conn, run.id, new)
-            runs.change(conn, run.id, lambda r: (r.to(wake_at=later), []), world.now(), lease=lease)
+            runs.change(conn, run.id, lambda r: (r.to(wake_at=wake), []), world.now(), lease=lease)
 
         await world.store.write(refresh)
         return
-    await _move(world, lease, lambda r: progress.replanned(r, ["a system that had not answered was checked"]))
+    why = new.seen.blockers or (changed_since(old.body, new.body) if old else ["it was looked at again"])
+    await _move(world, lease, lambda r: progress.replanned(r, why))
 
 
 async def _work(world: World, lease: Lease, run: Run, alive: Callable[[], Awaitable[None]]) -> bool:
@@ -177,6 +187,7 @@ async def _work(world: World, lease: Lease, run: Run, alive: Callable[[], Awaita
     flushing = asyncio.create_task(flush_progress(work))
     try:
         async with asyncio.TaskGroup() as together:
+            together.create_task(let_go(work, run))
             for step in group:
                 together.create_task(do_step(work, run, step))
     except* LostOwnership as lost:
@@ -218,6 +229,7 @@ async def _finish(world: World, lease: Lease, run: Run) -> None:
         messages.want_run(conn, new, now)
 
     await world.store.write(finish)
+    await wake_rivals(world, run)
 
 
 def _consequences(conn: Connection, run: Run, world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.core.commands import Purpose
 from bot.core.plan import Offer, PlanBody, PlanStep, Seen
 from bot.core.release import Moment, Release
+from bot.core.run import Run
 from bot.core.target import DATA_SIDE, Kind
 from bot.core.text import listed
 from bot.flows.world import World
@@ -32,10 +33,12 @@ def doubts(
     release: Release | None,
     moment: Moment | None,
     trouble: dict[str, str],
+    rivals: list[Run],
     policy_fault: str | None,
 ) -> list[str]:
     """Everything a responder should know before pressing, one line each."""
-    said = list(release.warnings) if release else []
+    said = [_rival(r) for r in rivals]
+    said += release.warnings if release else []
     said += list(moment.warnings) if moment else []
     for name, state in seen.states.items():
         said += [f"{name}: {w}" for w in state.warnings]
@@ -51,6 +54,12 @@ def doubts(
         said += _mixed_without(body)
     said += [f"policy: {policy_fault} (the last good policy is used)"] if policy_fault else []
     return list(dict.fromkeys(said))
+
+
+def _rival(run: Run) -> str:
+    goal = {Purpose.rollback: f"to {run.to_version or run.request.get('to')}"}.get(run.purpose, run.purpose.value)
+    waits = "waits for approval" if run.waiting_for == "approval" else f"is {run.status}"
+    return f"{run.name} ({run.feature} {goal.replace('_', ' ')}) {waits} too"
 
 
 def _mixed_without(body: PlanBody) -> list[str]:

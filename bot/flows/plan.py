@@ -14,7 +14,7 @@ from bot.core.feature import Feature, as_document
 from bot.core.plan import Plan, PlanBody, Seen
 from bot.core.playbook import Act, Playbook, Step, Verb, bind, built_in, only_stops
 from bot.core.release import Moment, Release, Stint
-from bot.core.run import Run
+from bot.core.run import Run, unproved
 from bot.core.target import Capture, Kind
 from bot.core.text import day, moment
 from bot.flows import offers
@@ -191,12 +191,21 @@ async def _one_step(
     aim = Aim(built_in(Verb.lift if lift else Verb.enable), from_version=live, to_version=live, stints=stints)
     if lift:
         return aim
+    if not request.reason and (last := await _unproved(world, feature.feature)):
+        raise Usage(
+            f"{last.name} was not verified (it is {last.status}). To switch the flag on all the same, say why: "
+            f"enable {feature.feature} because REASON"
+        )
     release = await world.store.read(lambda c: releases.get(c, feature.feature, live or ""))
     known = {**(origins(of) if of else {}), **(release.captures if release else {})}
     captures = {n: c for n, c in known.items() if c.kind == Kind.flag}
     if not captures:
         raise Usage(f"no recorded rule says what the flag of {feature.feature} should be; capture a release first")
     return replace(aim, captures=captures)
+
+
+async def _unproved(world: World, feature: str) -> Run | None:
+    return unproved(await world.store.read(lambda c: runs.newest(c, feature=feature)))
 
 
 async def _seen(world: World, run: Run, aim: Aim, body: PlanBody, found: Looked) -> Seen:
@@ -220,7 +229,9 @@ async def _seen(world: World, run: Run, aim: Aim, body: PlanBody, found: Looked)
         verified_s=verified,
         unsatisfiable=need_no,
     )
-    doubts = offers.doubts(body, seen, aim.release, aim.moment, found.trouble, world.books.policy_fault())
+    rivals = await world.store.read(lambda c: runs.rivals(c, run))
+    fault = world.books.policy_fault()
+    doubts = offers.doubts(body, seen, aim.release, aim.moment, found.trouble, rivals, fault)
     return seen.model_copy(update={"doubts": doubts, "offers": await offers.offers(world, body, stops)})
 
 

@@ -3,63 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import timedelta
 
 from bot.core import progress
 from bot.core.errors import Moved, RollbotError, TargetError
-from bot.core.feature import Feature
-from bot.core.plan import Plan
 from bot.core.playbook import Verb
 from bot.core.ports import Component, Errand
 from bot.core.run import Moved as Transition
 from bot.core.run import Run, RunStep
-from bot.core.target import Capture, Json, Receipt
-from bot.flows.look import context
+from bot.core.target import Capture, Receipt
+from bot.flows.watch import gone_back, still_there
+from bot.flows.work import Work
 from bot.flows.world import World
 from bot.store import releases, runs
-from bot.store.runs import Lease
 from bot.store.write import Connection
 
 BACKOFF = 1.0
 """Seconds before the first repetition of a step that failed for a reason that may pass; doubles."""
-
-
-@dataclass
-class Work:
-    """One owner's work on one run. ``alive`` raises LostOwnership once the lease is gone."""
-
-    world: World
-    lease: Lease
-    feature: Feature
-    plan: Plan
-    alive: Callable[[], Awaitable[None]]
-    latest: dict[int, tuple[float, float, str]] = field(default_factory=dict)
-
-    async def move(self, fn: Callable[[Run], Transition], *, tell: bool = True) -> Run:
-        """One pure transition, saved under the lease."""
-        now = self.world.now()
-        return await self.world.store.write(
-            lambda conn: runs.change(conn, self.lease.run, fn, now, lease=self.lease, tell=tell)
-        )
-
-    def errand(self, run: Run, step: RunStep, *, writes: bool) -> Errand:
-        def on_progress(done: float, total: float, note: str) -> None:
-            self.latest[step.n] = (done, total, note)
-
-        return Errand(
-            key=f"{run.name}:{run.plan_no}:{step.key_part}" if writes else "",
-            fence=self.lease.fence,
-            timeout=step.timeout,
-            progress=on_progress,
-            check=self.alive,
-            context={**self.about(run), "pre_image": not writes},
-        )
-
-    def about(self, run: Run) -> dict[str, Json]:
-        return context(run.feature, run.from_version, run.to_version, self.plan.captures, self.plan.body.without)
 
 
 async def do_step(work: Work, run: Run, step: RunStep) -> None:
@@ -146,31 +106,6 @@ class Unapproved(TargetError):
     """What would be overwritten is not what was approved to be overwritten."""
 
 
-async def gone_back(work: Work, run: Run) -> bool:
-    """Looks once more at everything that was verified; what somebody has changed since is no longer verified.
-
-    It can't close the gap between reading and saying so, only make it as short as one look."""
-    proved = [s for s in run.steps if s.verb == Verb.verify and s.status == "done" and s.version]
-    errand = Errand(timeout=work.world.plan_s, context=work.about(run))
-    parts = [work.feature.part(s.component) for s in proved]
-    states = await asyncio.gather(*(work.world.targets.inspect(p, errand) for p in parts), return_exceptions=True)
-    wrong = False
-    for step, state in zip(proved, states, strict=True):
-        if isinstance(state, BaseException):
-            error = f"verified, but it does not answer any more: {state}"
-        elif state.version != step.version:
-            error = f"verified, but somebody has changed it since: it is now {state.pointer}"
-        else:
-            continue
-        wrong = True
-        await work.move(partial(_no_longer, step.n, error, work.world.now()))
-    return wrong
-
-
-def _no_longer(n: int, error: str, now: datetime, run: Run) -> Transition:
-    return progress.no_longer(run, n, error, now)
-
-
 async def _origin(work: Work, run: Run, step: RunStep) -> Capture | None:
     """*Stop the harm* on this run's card, or an earlier step of it, changed this already: that pre-image is the one."""
     if step.origin is not None:
@@ -192,6 +127,8 @@ async def _wait(work: Work, run: Run, step: RunStep, part: Component) -> None:
     if seen.visible:
         await work.move(lambda r: progress.waited(r, step.n, seen.note, work.world.now()))
         return
+    if step.status == "again":
+        await still_there(work, run, step, part)
     began = step.started_at or work.world.now()
     if work.world.now() - began > timedelta(seconds=step.timeout):
         error = f"still not visible after {step.timeout:.0f} s: {seen.seen} of {seen.total}. {seen.note}"

@@ -10,7 +10,7 @@ from typing import Any
 from bot.core.commands import Abort, Accept, Command, Decide, Purpose, Request, Retry, RunAnyway
 from bot.core.errors import RollbotError, Usage
 from bot.core.release import Release
-from bot.core.run import Run
+from bot.core.run import Run, unproved
 from bot.slack.commands import forms, names
 from bot.slack.commands.reading import history_page, versions_page
 from bot.slack.commands.rollback import planning, putting_back
@@ -19,7 +19,7 @@ from bot.slack.origin import Origin
 from bot.slack.views import buttons, form, lists
 from bot.slack.views.details import details
 from bot.slack.views.words import Json, Shown
-from bot.store import releases
+from bot.store import releases, runs
 from bot.store.write import Connection
 
 
@@ -124,6 +124,14 @@ def _asks(purpose: Purpose) -> Callable[[Press], Awaitable[After]]:
     return handler
 
 
+async def _enable(press: Press) -> After:
+    """Where nothing proves that what is served is right, a person has to say why traffic may come back."""
+    run = await press.run()
+    if unproved(await press.desk.world.store.read(lambda c: runs.newest(c, feature=run.feature))):
+        return await _with_reason(enable=True)(press)
+    return await _asks(Purpose.enable)(press)
+
+
 async def _offer(press: Press) -> After:
     """What the card of a run that can't be restored offered instead. Checked anew: the value came back from outside."""
     run = await press.run()
@@ -209,7 +217,7 @@ PRESSES: dict[str, Callable[[Press], Awaitable[After]]] = {
     buttons.ABORT: _abort,
     buttons.PUT_BACK: _put_back,
     buttons.LIFT: _asks(Purpose.lift),
-    buttons.ENABLE: _asks(Purpose.enable),
+    buttons.ENABLE: _enable,
     buttons.ACCEPT: _with_reason(enable=False),
     buttons.ENABLE_ANYWAY: _with_reason(enable=True),
     lists.MORE_HISTORY: _more_history,
@@ -241,4 +249,7 @@ def _of_form(callback: str, run: Run, reason: str, view: Json, meta: dict[str, A
     if callback not in (form.ACCEPT, form.ENABLE_ANYWAY):
         raise Usage("this form is from another version of Rollbot; open it again")
     enable = callback == form.ENABLE_ANYWAY
+    if enable and not run.open:
+        request = _of_run(run, Purpose.enable, str(meta.get("channel") or "")).model_copy(update={"reason": reason})
+        return request, planning(request)
     return Accept(run=run.id, reason=reason, enable=enable), f"{run.name}: accepted"

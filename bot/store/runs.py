@@ -232,6 +232,16 @@ def newest(conn: sa.Connection, *, feature: str | None = None, before: int | Non
     return [r for i in conn.execute(query.order_by(t.runs.c.id.desc()).limit(limit)) if (r := load(conn, i.id))]
 
 
+def rivals(conn: sa.Connection, run: Run, limit: int = 20) -> list[Run]:
+    """Other open runs that change what this one does: of its feature, or of one that stands on the same things."""
+    mine = sa.select(t.catalogue.c.resource).where(t.catalogue.c.feature == run.feature)
+    sharing = sa.select(t.catalogue.c.feature).where(t.catalogue.c.resource.in_(mine))
+    near = sa.or_(t.runs.c.feature == run.feature, t.runs.c.feature.in_(sharing))
+    query = sa.select(t.runs.c.id).where(t.runs.c.ended_at.is_(None), t.runs.c.id != run.id, near)
+    found = [r for i in conn.execute(query.order_by(t.runs.c.id).limit(limit)) if (r := load(conn, i.id))]
+    return [r for r in found if r.mode == "live"]
+
+
 def stop_before_images(conn: sa.Connection, run: int) -> dict[str, RunStep]:
     """What *Stop the harm* on this run's card changed, by component: their pre-images are the ones to put back."""
     rows = conn.execute(sa.select(t.runs.c.id).where(t.runs.c.of_run == run).order_by(t.runs.c.id))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bot.core import progress as g
+from bot.core import stopped as left_things
 from bot.core.commands import Purpose
 from bot.core.errors import LostOwnership
 from bot.core.plan import Plan, PlanBody, PlanStep, Seen
@@ -149,7 +150,7 @@ def test_nothing_starts_in_a_run_that_does_not_run(status: Status) -> None:
 def test_what_a_run_that_was_ended_half_way_leaves(parts: list[tuple[Any, ...]], left: list[str]) -> None:
     """Nothing if it changed nothing; else the feature is neither release, and says so, with what was touched."""
     made = [step(n, p[0], p[1], changed=p[2] if len(p) > 2 else None) for n, p in enumerate(parts)]
-    found = [item.say for item in g.aborted_left(run(steps=made))]
+    found = [item.say for item in left_things.aborted_left(run(steps=made))]
 
     assert len(found) == len(left)
     assert all(words in said for words, said in zip(left, found, strict=True))
@@ -341,10 +342,10 @@ def test_what_is_left_behind(parts: list[tuple[str, str]], more: dict[str, Any],
     """What was switched off or held last, by component; the hold of a live rollback; a review after break-glass."""
     now = run(steps=[step(n, *part) for n, part in enumerate(parts)], **more)
 
-    assert [(item.what, item.component) for item in g.left_behind(now)] == left
-    assert g.finished(now, T0)[0].left == g.left_behind(now)
+    assert [(item.what, item.component) for item in left_things.left_behind(now)] == left
+    assert g.finished(now, T0)[0].left == left_things.left_behind(now)
     words = {"pipeline": "pipeline is held", "flag": "flag is off", "hold": "fares is held", "review": "review is due"}
-    assert all(words[item.what] in item.say for item in g.left_behind(now))
+    assert all(words[item.what] in item.say for item in left_things.left_behind(now))
 
 
 def test_approvals_of_an_older_plan_do_not_count() -> None:

@@ -154,3 +154,23 @@ async def lift(typed: Typed) -> Reply:
     request = Request(feature=feature.feature, purpose=Purpose.lift, channel=typed.origin.channel)
     taken = await typed.desk.take(typed.origin, (request, planning(request)))
     return Reply(taken.answer)
+
+
+@subcommand(
+    "enable", "enable FEATURE [because REASON]", "switch its flag on again, to the rule that the release recorded"
+)
+async def enable(typed: Typed) -> Reply:
+    """Where the last rollback was not verified, the worker asks for a reason."""
+    said = parse.asked(typed.line, start=1)
+    if said.to or said.at or said.without or said.playbook or said.dry_run:
+        raise Usage("enable takes a feature and a reason: /rollback enable FEATURE because REASON")
+    feature = names.feature(typed.desk.world, said.feature)
+    request = Request(
+        feature=feature.feature,
+        purpose=Purpose.enable,
+        reason=said.reason,
+        incident=said.incident,
+        channel=typed.origin.channel,
+    )
+    taken = await typed.desk.take(typed.origin, (request, planning(request)))
+    return Reply(taken.answer)

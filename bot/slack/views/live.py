@@ -35,7 +35,8 @@ def window(steps: list[RunStep]) -> list[RunStep]:
 
 def line_of(step: RunStep, now: datetime) -> str:
     """``✓ restore dataset 3.0 s · 38``; not escaped."""
-    words = [f"{MARKS[step.status]} {step.verb} {step.component}"]
+    mark = "!" if step.status == "done" and step.error else MARKS[step.status]
+    words = [f"{mark} {step.verb} {step.component}"]
     if took := _took(step, now):
         words[0] += f" {took}"
     if step.status == "running" and step.total > 0:
