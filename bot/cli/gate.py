@@ -22,8 +22,7 @@ async def gate(feature: Annotated[str, typer.Argument(help="The feature's name."
     """
 
     def read(conn: Connection) -> tuple[dict[str, object] | None, list[str]]:
-        busy = [r.name for r in runs.open_runs(conn, feature=feature) if r.started_at and r.mode == "live"]
-        return releases.hold(conn, feature), busy
+        return releases.hold(conn, feature), runs.at_work(conn, feature)
 
     async with session() as s:
         held, busy = await s.parts.store.read(read)

@@ -79,6 +79,8 @@ class Seen(Value):
     applied_s: float | None = None
     verified_s: float | None = None
     unsatisfiable: str | None = None
+    unanswered: list[str] = Field(default_factory=list)
+    """Components of which something did not answer, and is asked again behind the card."""
 
     @property
     def not_checked(self) -> list[str]:
@@ -137,9 +139,9 @@ def _step(n: int, group: int, verb: str, act: Act, resources: dict[str, str], ca
 def changed_since(old: PlanBody, new: PlanBody) -> list[str]:
     """In words, what differs between two plans of the same run: why approvals are void."""
     said = [
-        f"{name} is no longer {old.live[name].split('#')[0]} but {new.live.get(name, '?').split('#')[0]}"
-        for name in old.live
-        if old.live[name] != new.live.get(name)
+        _moved(name, was.split("#")[0], new.live.get(name, "?").split("#")[0])
+        for name, was in old.live.items()
+        if was != new.live.get(name)
     ]
     if old.from_version != new.from_version:
         said.append(f"the live release is now {new.from_version}")
@@ -152,6 +154,10 @@ def changed_since(old: PlanBody, new: PlanBody) -> list[str]:
     if old.requirement != new.requirement:
         said.append(f"needs now {new.requirement.say()}")
     return said or ["the steps are others"]
+
+
+def _moved(name: str, was: str, now: str) -> str:
+    return f"{name} had not answered, and is {now}" if was == "?" else f"{name} is no longer {was} but {now}"
 
 
 def blockers(steps: list[PlanStep], readiness: dict[str, Readiness], captures: dict[str, Capture]) -> list[str]:

@@ -66,7 +66,7 @@ def _after_plan(run: Run, plan: Plan, expires_at: datetime, now: datetime) -> Ru
         return run.to(status=Status.refused, waiting_for=None, why=why, ended_at=now, wake_at=None)
     if not plan.body.requirement.alternatives:
         return run.to(status=Status.running, waiting_for=None, why="", decided_at=now, wake_at=now)
-    wake = now + timedelta(seconds=RECHECK) if plan.seen.not_checked else None
+    wake = now + timedelta(seconds=RECHECK) if plan.seen.not_checked or plan.seen.unanswered else None
     return run.to(status=Status.waiting, waiting_for="approval", why="", expires_at=expires_at, wake_at=wake)
 
 
@@ -251,6 +251,11 @@ def verify_stands(run: Run, n: int) -> bool:
     """No verify step before step ``n`` failed, was skipped, or has not been done: traffic may come back."""
     mine = [s for s in run.steps if s.verb == "verify" and s.n < n]
     return all(s.status == "done" for s in mine)
+
+
+def never_enabled(run: Run, step: RunStep) -> bool:
+    """A flag that stays off because something else did not pass can't be as recorded."""
+    return any(s.verb == "enable" and s.component == step.component and s.status == "skipped" for s in run.steps)
 
 
 def finished(run: Run, now: datetime) -> Moved:

@@ -24,6 +24,8 @@ from bot.store import messages, releases, runs
 from bot.store.runs import Lease
 from bot.store.write import Connection
 
+PATIENT_S = 120.0
+"""Seconds that a system may take to answer behind the card: what is slow is not dead."""
 REMIND_S = 4 * 3600.0
 """What is left behind is said again after this time, until it is empty."""
 
@@ -152,12 +154,12 @@ async def _look_again(world: World, lease: Lease, run: Run) -> None:
     old = await world.store.read(lambda c: runs.load_plan(c, run.id, run.plan_no))
     later = world.now() + timedelta(seconds=progress.RECHECK)
     try:
-        new = await make_plan(world, run, no=run.plan_no)
+        new = await make_plan(world, run, no=run.plan_no, seconds=max(PATIENT_S, world.plan_s))
     except RollbotError:  # a file that is broken at this moment: the card stands as it was, and is looked at again
         await _move(world, lease, lambda r: (r.to(wake_at=later), []))
         return
     if old and new.digest == old.digest and not new.seen.blockers:
-        wake = later if new.seen.not_checked else None
+        wake = later if new.seen.not_checked or new.seen.unanswered else None
 
         def refresh(conn: Connection) -> None:
             runs.save_plan(conn, run.id, new)
@@ -167,6 +169,8 @@ async def _look_again(world: World, lease: Lease, run: Run) -> None:
         return
     why = new.seen.blockers or (changed_since(old.body, new.body) if old else ["it was looked at again"])
     await _move(world, lease, lambda r: progress.replanned(r, why))
+    # The plan that was made with patience is the one: made anew in haste, it would be as blind as the first.
+    await _store_plan(world, lease, new.model_copy(update={"no": run.plan_no + 1}))
 
 
 async def _work(world: World, lease: Lease, run: Run, alive: Callable[[], Awaitable[None]]) -> bool:

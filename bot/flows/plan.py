@@ -17,7 +17,7 @@ from bot.core.release import Moment, Release, Stint
 from bot.core.run import Run, unproved
 from bot.core.target import Capture, Kind
 from bot.core.text import day, moment
-from bot.flows import offers
+from bot.flows import doubts, offers
 from bot.flows.look import Looked, context, look
 from bot.flows.standing import nobody_can
 from bot.flows.world import World
@@ -42,8 +42,9 @@ class Aim:
     versions: list[str] = field(default_factory=list)
 
 
-async def make_plan(world: World, run: Run, *, no: int, diffs: bool = True) -> Plan:
-    """Looks at everything and binds the playbook. Raises Fault, Unknown or Usage where the request can't be planned."""
+async def make_plan(world: World, run: Run, *, no: int, diffs: bool = True, seconds: float | None = None) -> Plan:
+    """Looks at everything and binds the playbook; ``seconds`` as in ``look``. Raises Fault, Unknown or Usage where the
+    request can't be planned."""
     request = Request.model_validate(run.request)
     feature = world.books.feature(run.feature)
     aim = await find_aim(world, request, feature)
@@ -58,7 +59,7 @@ async def make_plan(world: World, run: Run, *, no: int, diffs: bool = True) -> P
     stops = only_stops(bound.acts)
     # Stopping the harm looks at nothing but what it switches: a slow feature store must not hold it up.
     touched = frozenset(a.component for a in bound.acts) if stops else None
-    found = await look(world, feature, aim.captures, about, diffs=diffs, only=touched)
+    found = await look(world, feature, aim.captures, about, diffs=diffs, only=touched, seconds=seconds)
     shared = await world.store.read(lambda c: releases.sharing(c, feature.feature, resources))
     steps = plans.plan_steps(bound.acts, resources, aim.captures)
     need = _need(world, run, feature, aim, found, stops)
@@ -80,7 +81,7 @@ async def make_plan(world: World, run: Run, *, no: int, diffs: bool = True) -> P
         without=sorted(aim.without),
         requirement=need,
     )
-    seen = await _seen(world, run, aim, body, found)
+    seen = await _seen(world, run, feature, aim, body, found)
     return Plan(no=no, body=body, seen=seen, captures=aim.captures, feature_doc=as_document(feature))
 
 
@@ -208,7 +209,7 @@ async def _unproved(world: World, feature: str) -> Run | None:
     return unproved(await world.store.read(lambda c: runs.newest(c, feature=feature)))
 
 
-async def _seen(world: World, run: Run, aim: Aim, body: PlanBody, found: Looked) -> Seen:
+async def _seen(world: World, run: Run, feature: Feature, aim: Aim, body: PlanBody, found: Looked) -> Seen:
     """What was observed, the blockers and what can be done instead."""
     usual = await world.store.read(lambda c: runs.usual_seconds(c, body.feature))
     stops = plans.blockers(body.steps, found.readiness, aim.captures)
@@ -228,11 +229,13 @@ async def _seen(world: World, run: Run, aim: Aim, body: PlanBody, found: Looked)
         applied_s=applied,
         verified_s=verified,
         unsatisfiable=need_no,
+        unanswered=sorted(found.trouble),
     )
     rivals = await world.store.read(lambda c: runs.rivals(c, run))
     fault = world.books.policy_fault()
-    doubts = offers.doubts(body, seen, aim.release, aim.moment, found.trouble, rivals, fault)
-    return seen.model_copy(update={"doubts": doubts, "offers": await offers.offers(world, body, stops)})
+    said = doubts.Known(feature, body, seen, aim.captures, aim.release, aim.moment, found.trouble, rivals, fault)
+    instead = await offers.offers(world, feature, body, stops)
+    return seen.model_copy(update={"doubts": doubts.doubts(said), "offers": instead})
 
 
 def _lived(stints: list[Stint], version: str | None) -> str:
@@ -241,6 +244,7 @@ def _lived(stints: list[Stint], version: str | None) -> str:
     if not mine:
         return "never seen live"
     first, last = mine[0].since, max((s.until or s.since for s in mine), key=datetime.timestamp)
-    dates = day(first) if day(first) == day(last) else f"{day(first)}-{day(last)}"
+    same_month = f"{first:%b %Y}" == f"{last:%b %Y}"
+    dates = day(first) if day(first) == day(last) else f"{first.day if same_month else day(first)}-{day(last)}"
     bad = any(s.rolled_back for s in mine)
     return f"live {dates}, {'rolled back from before' if bad else 'never rolled back from'}"

@@ -28,6 +28,8 @@ async def do_step(work: Work, run: Run, step: RunStep) -> None:
     try:
         if step.verb == "wait":
             await _wait(work, run, step, part)
+        elif step.verb == Verb.verify and progress.never_enabled(run, step):
+            await work.move(lambda r: progress.skipped(r, step.n, "it was not enabled", work.world.now()))
         elif step.verb == Verb.verify:
             await _verify(work, run, step, part)
         elif step.verb == Verb.enable and not (progress.verify_stands(run, step.n) or run.enable_anyway):

@@ -224,6 +224,11 @@ def open_runs(
     return [r for i in conn.execute(query.order_by(t.runs.c.id.desc()).limit(limit)) if (r := load(conn, i.id))]
 
 
+def at_work(conn: sa.Connection, feature: str) -> list[str]:
+    """Names of the runs that change this feature now: CI must keep its hands off."""
+    return [r.name for r in open_runs(conn, feature=feature) if r.started_at and r.mode == "live"]
+
+
 def newest(conn: sa.Connection, *, feature: str | None = None, before: int | None = None, limit: int = 20) -> list[Run]:
     """Any runs, newest first; ``before`` pages."""
     query = sa.select(t.runs.c.id).where(t.runs.c.body != "")

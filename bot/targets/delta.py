@@ -169,17 +169,22 @@ class DeltaDataset(BaseModel):
         storage = Storage(live.uri, live.options)
         gone = [f for f in table.files if storage.size(f.path) != f.size]
         if gone:
-            vacuums = [c.at for c in live.commits(self.history) if c.operation == "VACUUM END" and c.version > int(at)]
-            when = f", probably by the vacuum of {vacuums[0]:%Y-%m-%d %H:%M} UTC" if vacuums else ""
             share = f"{len(gone)} of its {len(table.files)} files are gone"
-            raise TargetError(f"Delta {at} of {live.uri} can't be restored: {share}{when}")
+            raise TargetError(f"Delta {at} of {live.uri} can't be restored: {share}{self._vacuumed(live, int(at))}")
         return table
+
+    def _vacuumed(self, live: Table, version: int) -> str:
+        """When a vacuum may have taken files of ``version``, in words; nothing where the log doesn't tell."""
+        vacuums = [c.at for c in live.commits(self.history) if c.operation == "VACUUM END" and c.version > version]
+        return f", probably by the vacuum of {vacuums[0]:%Y-%m-%d %H:%M} UTC" if vacuums else ""
 
     def _readiness(self, call: Call, held: Held) -> Readiness:
         live = self._open(call)
         storage = Storage(live.uri, live.options)
         checked = check(storage, held.files, held.refs, call.blobs, copies=True)
-        reasons = checked.lost + ([f"deletion vectors: {NO_DELETION_VECTORS}"] if live.deletion_vectors else [])
+        since = self._vacuumed(live, held.version) or f"; all was there on {held.capture.taken_at:%Y-%m-%d %H:%M} UTC"
+        reasons = [f"{lost}{since}" for lost in checked.lost]
+        reasons += [f"deletion vectors: {NO_DELETION_VECTORS}"] if live.deletion_vectors else []
         if live.id != held.table_id:
             reasons.append(f"{live.uri} is another table than the one captured: made anew at the same place")
         elif not in_log(live, held) and (reason := why_not_anew(live, held)):

@@ -107,7 +107,11 @@ class Restore:
         else:
             notes = self._anew(live)
         now = self._read_back(live)
-        return Receipt(changed=True, pointer=str(now.version), note="; ".join(notes))
+        lost = live.version - self.held.version
+        discarded = (
+            [f"{lost:,} later commits discarded" if lost != 1 else "1 later commit discarded"] if lost > 0 else []
+        )
+        return Receipt(changed=True, pointer=str(now.version), note="; ".join([*discarded, *notes]))
 
     def _checked(self, files: list[DataFile]) -> list[DataFile]:
         """Reads the files; those that must be written again. Raises TargetError if one can't be."""

@@ -168,6 +168,7 @@ def _observed(feast: Opened, view: str) -> dict[str, Any]:
     return {
         "feature_services": sorted(s.name for s in services if any(p.name == view for p in s.feature_view_projections)),
         "feast": met(),
+        "cache_s": feast.cache_ttl,
     }
 
 

@@ -81,11 +81,12 @@ def observed(opened: Opened, live: Definition) -> dict[str, Json]:
 def served_now(opened: Opened, call: Call, live: Definition) -> Moment:
     """Reads every key (or a sample) as a consumer does, and compares with the source as of its materialization."""
     place = feast_tables.table(opened, live, live.number)
-    until = live.view.most_recent_end_time or call.now
     warnings: list[str] = []
     keep, sample = opened.settings.keep_rows, opened.settings.sample_rows
-    # A pre-image is what was there, right or wrong: comparing it with the source would double its time.
+    # A pre-image is what was there, right or wrong: comparing it with the source would double its time. And it is of
+    # now: its definition may have gone back already in the same run, with the time of its last materialization.
     alone = place.lists and call.context.get("pre_image") is True
+    until = (None if call.context.get("pre_image") else live.view.most_recent_end_time) or call.now
     source = None if alone else _source(opened, live, until, warnings)
     keys = set(place.stored_keys())
     stored = len(keys)

@@ -17,7 +17,7 @@ from bot.core.commands import Actor, CaptureRelease
 from bot.core.errors import RollbotError, Unknown
 from bot.core.feature import VERSION
 from bot.flows.world import World
-from bot.store import inbox, releases
+from bot.store import inbox, releases, runs
 from bot.store.write import Connection, StoreDown
 from bot.web.gate import Refused, body_of
 
@@ -93,10 +93,14 @@ class Hooks:
         return taken
 
     async def gate(self, request: web.Request) -> web.Response:
-        """For CI: 200 if the feature may be deployed, 423 while it is held, 404 if there is no such feature. A faulty
-        feature file doesn't lift a hold."""
+        """For CI: 200 if the feature may be deployed, 423 while a run changes it or it is held, 404 if there is no
+        such feature. A faulty feature file doesn't lift a hold."""
         feature = request.match_info["feature"]
-        held = await self._world.store.read(lambda conn: releases.hold(conn, feature))
+        read = self._world.store.read
+        busy, held = await read(lambda conn: (runs.at_work(conn, feature), releases.hold(conn, feature)))
+        if busy:
+            why = f"{', '.join(busy)} is changing it right now"
+            return _json(423, {"feature": feature, "held": True, "reason": why, "run": busy[0]})
         if held is not None:
             return _json(423, {"feature": feature, "held": True, "reason": held["reason"], "run": held["run"]})
         try:

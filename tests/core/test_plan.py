@@ -118,6 +118,7 @@ SEEN: dict[str, st.SearchStrategy[Any]] = {
     "applied_s": st.none() | st.floats(0, 1e6),
     "verified_s": st.none() | st.floats(0, 1e6),
     "unsatisfiable": st.none() | st.text(),
+    "unanswered": st.lists(st.text()),
 }
 
 
@@ -160,6 +161,13 @@ def test_why_approvals_are_void_is_said_in_words(change: dict[str, Any], said: l
 
     assert len(found) == len(said)
     assert all(one.startswith(words) for one, words in zip(found, said, strict=True)), found
+
+
+def test_what_had_not_answered_is_said_as_such() -> None:
+    """A version that nobody knew is no version that somebody replaced."""
+    blind = BODY.model_copy(update={"live": {"model": "?"}})
+
+    assert changed_since(blind, BODY) == ["model had not answered, and is 13"]
 
 
 def act(group: int, verb: Verb, component: str, kind: Kind = Kind.model) -> Act:

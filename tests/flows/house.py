@@ -21,7 +21,7 @@ from bot.outside.registry import Registry, TargetPort
 from bot.store import inbox, migrate, runs
 from bot.store.inbox import Taken
 from bot.store.write import Store, open_store
-from bot.targets import flagd
+from bot.targets import command, flagd
 from tests.services import FakeClock
 
 ANA, BEN, CLEO, SAM = "T1/ANA", "T1/BEN", "T1/CLEO", "T1/SAM"
@@ -153,7 +153,7 @@ async def open_house(folder: Path, clock: FakeClock, url: str) -> House:
     await asyncio.to_thread(migrate.migrate, url)
     store = open_store(url)
     await store.start()
-    registry = Registry({"flagd": flagd.TARGETS})
+    registry = Registry({"flagd": flagd.TARGETS, "command": command.TARGETS})
     children = Children(str(folder / "artifacts"), preload=[])
     await children.start()
     team = TeamBooks(books, registry)

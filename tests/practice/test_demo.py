@@ -91,7 +91,7 @@ def test_what_is_gone_is_said_and_no_success(tmp_path: Path, lost: str, transpor
     (line,) = played.stderr.strip().splitlines()
     assert re.search(why, line), line
     assert f"hears Slack by {transport}" in played.stdout and "NOT RESTORABLE" in played.stdout
-    assert f"[v12 without {component}] [v11] [Stop the harm] [Details]" in played.stdout
+    assert f"[v12 without {component}] [v11 (all ready)] [Stop the harm] [Details]" in played.stdout
     assert "[Approve]" not in played.stdout and "Verified" not in played.stdout
 
 

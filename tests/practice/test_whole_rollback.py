@@ -165,4 +165,5 @@ async def test_a_release_whose_model_is_gone_is_refused_with_offers(office: Offi
     run = await office.card(Request(feature=FEATURE, to="v12", without=["model"]))
     assert run.waiting_for == "approval", run.why
     plan = await office.parts.store.read(lambda c: runs.load_plan(c, run.id, run.plan_no))
-    assert plan and any("model stays as it is" in d for d in plan.seen.doubts)
+    assert plan and "model stays as it is" in plan.seen.doubts
+    assert plan.seen.doubts[0].startswith("MIXED: model 3 stays") and "rating" in plan.seen.doubts[0]

@@ -282,6 +282,7 @@ def test_the_outcome_says_everything_that_counts() -> None:
             "Read back at consumers: 100 %, 400,000 of 400,000 match, 0 missing, 0 extra, 0 null "
             "(200,000 of them in the store only)"
         ),
+        "Now: dataset 38, definition v7, online v7, model 12, flag on for 100 %",
         "Left behind: pipeline is held; flag is off",
         "[Put v13 back] [Lift] [Enable]",
     ]

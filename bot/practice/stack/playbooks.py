@@ -58,6 +58,7 @@ steps:
   - restore: model
   - verify: [dataset, definition, online, model]
   - enable: flag                       # back to the rule recorded in the release, not to 100 %
+  - verify: flag                       # evaluated as its readers do
 """
 
 STOP = """\

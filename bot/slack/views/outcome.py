@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.core.run import Run, verdict
+from bot.core.run import Run, RunStep, verdict
 from bot.core.text import listed
 from bot.slack.views import buttons
 from bot.slack.views.card import approved, asked, first_line, glass, left, read_back, times
@@ -12,7 +12,14 @@ from bot.slack.views.words import Scene, Shown, actions, context, said, sections
 def outcome(scene: Scene) -> Shown:
     """Times, accuracy, what failed, what is left behind, and the buttons for it."""
     run = scene.run
-    lines = [f"{run.name}: {first_line(scene)}", times(run), read_back(run), *_examples(run), *_not_done(run)]
+    lines = [
+        f"{run.name}: {first_line(scene)}",
+        times(run),
+        read_back(run),
+        *_now(run),
+        *_examples(run),
+        *_not_done(run),
+    ]
     lines += [f"Accepted by a person: {run.accepted}"] if run.accepted else []
     lines += [run.why[0].upper() + run.why[1:]] if run.why and run.status not in ("succeeded", "degraded") else []
     lines += [left(scene), glass(scene)]
@@ -20,6 +27,19 @@ def outcome(scene: Scene) -> Shown:
     asked_and_approved = " · ".join(part for part in (asked(scene), approved(scene)) if part)
     blocks = sections([f"*{shown[0]}*", *shown[1:]])
     return Shown(shown[0], [*blocks, context(said(asked_and_approved, 500)), *actions(buttons.afterwards(scene))])
+
+
+def _now(run: Run) -> list[str]:
+    """Which version each part has now, by the last step that changed it; and what was thrown away with the others."""
+    done = [s for s in run.steps if s.status == "done" and s.to and s.verb in ("restore", "enable", "disable")]
+    last = {s.component: s for s in done}
+    parts = [f"{s.component} {s.to.pointer}{_discarded(s)}" for s in done if s.to and last[s.component] is s]
+    return [f"Now: {', '.join(parts)}"] if parts and run.status in ("succeeded", "degraded") else []
+
+
+def _discarded(step: RunStep) -> str:
+    told = [part for part in step.note.split("; ") if part.endswith("discarded")]
+    return f" ({told[0]})" if told else ""
 
 
 def _examples(run: Run) -> list[str]:

@@ -1,0 +1,45 @@
+"""A company's own system in one file: a model registry and a pipeline, and somebody who interferes.
+
+``thing.py VERB FOLDER``. After a verb has been answered, what ``on_VERB.json`` names ({path: text}) is written once:
+somebody else is at work. A pre-image waits on the pipe ``gate`` while there is one.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+
+def main(verb: str, folder: Path) -> dict[str, object]:
+    asked = json.load(sys.stdin)
+    live = folder / "model.json"
+    if verb == "model" and asked["context"].get("pre_image") and (folder / "gate").exists():
+        (folder / "gate").read_bytes()
+    if verb == "restore":
+        live.write_text(json.dumps(asked["capture"]["facts"]))
+    if verb in ("hold", "lift"):
+        (folder / "held").write_text(verb)
+    if verb in ("pipeline", "hold", "lift"):
+        return {"held": (folder / "held").read_text() == "hold"}
+    facts = json.loads(live.read_text())
+    if verb == "visible":
+        return {"visible": not (folder / "unseen").exists(), "seen": 0, "total": 1}
+    if verb == "verify":
+        same = facts == asked["capture"]["facts"]
+        return {"matched": int(same), "expected": 1, "where": "at consumers"}
+    return {"pointer": str(facts["number"]), "facts": facts}
+
+
+def interfere(verb: str, folder: Path) -> None:
+    wish = folder / f"on_{verb}.json"
+    if wish.exists():
+        for path, text in json.loads(wish.read_text()).items():
+            Path(path).write_text(text)
+        wish.unlink()
+
+
+if __name__ == "__main__":
+    answer = main(sys.argv[1], Path(sys.argv[2]))
+    interfere(sys.argv[1], Path(sys.argv[2]))
+    sys.stdout.write(json.dumps(answer))
