@@ -228,6 +228,8 @@ async def put_back(name: RunName, because: Because = "", *, as_json: AsJson = Fa
         who = await person(before.parts)
         run = await find(before, name)
     async with working(run.feature) as s:
+        if run.open:  # it holds the locks that putting back needs
+            await s.say(Abort(run=run.id, reason="to be put back"), who)
         order = Request(
             feature=run.feature,
             purpose=Purpose.put_back,

@@ -21,6 +21,8 @@ class Judging:
     policy: Policy
     who: Standing
     now: datetime
+    pressed: datetime | None = None
+    """When it was said; ``now`` is when it is judged."""
 
 
 def _no(verdict: rules.Verdict) -> None:
@@ -28,27 +30,36 @@ def _no(verdict: rules.Verdict) -> None:
         raise Refused(verdict.why, rule=verdict.rule)
 
 
-def _awaiting(run: Run, digest: str) -> None:
+def _awaiting(run: Run, digest: str, now: datetime) -> None:
     """The card that was pressed must be the card that stands."""
     if not run.open:
         who = f" by {run.decided_by}" if run.decided_by else ""
         raise Refused(f"{run.name} is already {run.status}{who}", rule="finished")
     if run.status != Status.waiting or run.waiting_for != "approval":
         raise Refused(f"{run.name} is not waiting for approval: it is {run.status}", rule="not waiting")
+    if run.expires_at and now >= run.expires_at:
+        raise Refused(f"{run.name} has expired: nobody decided in time. Ask again", rule="expired")
     if digest != run.plan_digest:
         raise Refused(f"the plan of {run.name} has changed since this card; look at the new one", rule="stale plan")
 
 
 def decide(run: Run, command: Decide, actor: Actor, j: Judging) -> Moved:
     """One person's yes or no. A second press by the same person changes nothing and says so."""
-    _awaiting(run, command.digest)
+    _awaiting(run, command.digest, j.pressed or j.now)
     need = run.requirement or rules.Requirement()
     verdict = rules.may_decide(j.policy, need, j.who, run.requester.id)
     _no(verdict)
-    if any(n.person == j.who.person and n.digest == command.digest for n in run.nods):
+    if any(n.person == j.who.person for n in run.present_nods):
         raise Refused("you have already decided this", rule="decided")
     note = verdict.note if isinstance(verdict, rules.Allowed) else ""
-    nod = Nod(person=j.who.person, yes=command.yes, digest=command.digest, groups=j.who.member_of, note=note)
+    nod = Nod(
+        person=j.who.person,
+        yes=command.yes,
+        digest=command.digest,
+        plan=run.plan_no,
+        groups=j.who.member_of,
+        note=note,
+    )
     run = run.to(nods=[*run.nods, nod])
     event = Happened(
         act="run_approved" if command.yes else "run_rejected",
@@ -58,11 +69,11 @@ def decide(run: Run, command: Decide, actor: Actor, j: Judging) -> Moved:
         facts={"groups": sorted(j.who.member_of), "rule": need.rule, "note": note},
         texts={"reason": command.reason} if command.reason else {},
     )
-    if not command.yes and rules.denied(j.policy, need, run.nods, command.digest):
+    if not command.yes and rules.denied(j.policy, need, run.present_nods, command.digest):
         return _end(
             run, Status.rejected, f"rejected: {command.reason}" if command.reason else "rejected", actor, j.now
         ), [event]
-    if command.yes and rules.satisfied(j.policy, need, run.nods, command.digest):
+    if command.yes and rules.satisfied(j.policy, need, run.present_nods, command.digest):
         run = _go(run, actor, j.now)
     return run, [event]
 
@@ -85,7 +96,7 @@ def _end(run: Run, status: Status, why: str, actor: Actor, now: datetime) -> Run
 
 def run_anyway(run: Run, command: RunAnyway, actor: Actor, j: Judging) -> Moved:
     """Break-glass: members only, with a typed reason and the typed version."""
-    _awaiting(run, command.digest)
+    _awaiting(run, command.digest, j.pressed or j.now)
     _no(rules.may_break_glass(j.policy, j.who))
     if not command.reason.strip():
         raise Refused("running without approval needs a reason", rule="break glass")
@@ -108,11 +119,13 @@ def abort(run: Run, command: Abort, actor: Actor, j: Judging) -> Moved:
     if not run.open:
         raise Refused(f"{run.name} is already {run.status}", rule="finished")
     _no(rules.may_control(j.policy, j.who, run.requester.id))
-    done = [s for s in run.steps if s.status == "done" and s.changed]
+    done = [s for s in run.steps if s.touched]
     busy = [f"{s.verb} {s.component}" for s in run.steps if s.status == "running"]
     why = f"aborted after {count(len(done), 'change')}; what was changed stays until put back"
     if busy:
         why = f"aborted while {' and '.join(busy)} was under way; look at it before anything else"
+    elif unsure := [f"{s.verb} {s.component}" for s in done if s.status == "failed" and not s.changed]:
+        why = f"aborted after {' and '.join(unsure)} failed: it may be half done. What was changed stays until put back"
     elif not done:
         why = "aborted, nothing was changed"
     event = Happened(act="run_aborted", actor=actor, facts={"changes": len(done)}, texts={"reason": command.reason})
@@ -133,8 +146,10 @@ def retry(run: Run, command: Retry, actor: Actor, j: Judging) -> Moved:  # noqa:
     lost = {s.component for s in run.steps if s.status == "failed" and s.verb in ("verify", "wait")}
     again |= {s.n for s in run.steps if s.verb == "restore" and s.status == "done" and s.component in lost}
     fresh = {"status": "pending", "error": "", "accuracy": None, "attempts": 0, "started_at": None, "ended_at": None}
+    # What a person has looked at is compared anew; a first try that may have been killed half-way keeps its token.
+    anew = {s.n for s in run.steps if s.status == "done" or s.unsure}
     steps = [
-        s.model_copy(update={**fresh, **({"before": None} if s.status == "done" else {})}) if s.n in again else s
+        s.model_copy(update={**fresh, **({"before": None} if s.n in anew else {})}) if s.n in again else s
         for s in run.steps
     ]
     moved = run.to(steps=steps, status=Status.running, waiting_for=None, why="", wake_at=j.now)
@@ -147,6 +162,10 @@ def accept(run: Run, command: Accept, actor: Actor, j: Judging) -> Moved:
     _no(rules.may_control(j.policy, j.who, run.requester.id))
     if not command.reason.strip():
         raise Refused("this needs a reason", rule="reason")
+    if run.started_at is None:
+        raise Refused(
+            f"{run.name} has not begun, so there is no outcome to accept; retry or abort it", rule="not begun"
+        )
     steps = [
         s.model_copy(update={"status": "skipped", "note": "accepted by a person"}) if s.status == "failed" else s
         for s in run.steps

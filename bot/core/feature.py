@@ -12,7 +12,7 @@ from bot.core.target import Kind
 from bot.core.text import Duration
 
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}(@[A-Za-z0-9][A-Za-z0-9_-]{0,30})?$")
-VERSION = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$")
+VERSION = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}\Z")
 
 
 class ComponentSpec(BaseModel):

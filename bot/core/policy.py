@@ -80,6 +80,16 @@ class Rule(BaseModel):
     def _some(cls, value: int | list[Alternative]) -> int | list[Alternative]:
         if isinstance(value, int) and not 0 <= value <= 10:
             raise ValueError("approve is a number of people from 0 to 10")
+        if isinstance(value, list) and (not value or any(a.count < 1 for a in value)):
+            raise ValueError("a list of alternatives has one at least, each with a count from 1; nobody is: approve: 0")
+        return value
+
+    @field_validator("approve", mode="before")
+    @classmethod
+    def _known(cls, value: Any) -> Any:
+        keys = {k for a in value if isinstance(a, dict) for k in a} if isinstance(value, list) else set()
+        if odd := sorted(str(k) for k in keys - {"count", "group"}):
+            raise ValueError(f"an alternative has a count and a group, and no {odd[0]!r}")
         return value
 
 
@@ -101,6 +111,10 @@ class Policy(BaseModel):
     audit_channel: str = ""
 
 
+LAST_RESORT = Policy(rules=[Rule(name="the policy can't be read", approve=2)])
+"""Where a policy file is faulty and none was ever read: harm can be stopped, all else needs two of @ml-oncall."""
+
+
 class Standing(Value):
     """What is known of one person at this moment. ``unknown``: groups that nobody could say anything about."""
 
@@ -116,6 +130,8 @@ class Nod(Value):
     person: str
     yes: bool
     digest: str
+    plan: int = 0
+    """The number of the plan: when what moved has moved back, the same digest needs new approvals."""
     groups: frozenset[str] = frozenset()
     note: str = ""
 
@@ -260,5 +276,5 @@ def unsatisfiable(
 
 def listed_group(policy: Policy, group: str, team: str) -> frozenset[str] | None:
     """The members that the policy itself lists, as ``team/user``; None if it doesn't."""
-    ids: Any = policy.groups.get(bare(group)) or policy.groups.get(shown(group))
+    ids: Any = policy.groups.get(bare(group), policy.groups.get(shown(group)))  # an empty list is an answer, too
     return None if ids is None else frozenset(i if "/" in i else f"{team}/{i}" for i in ids)

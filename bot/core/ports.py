@@ -42,6 +42,8 @@ class Errand:
     progress: Progress | None = None
     check: Check | None = None
     context: dict[str, Json] | None = None
+    urgent: bool = False
+    """Waits in no line: *Stop the harm*."""
 
 
 class Targets(Protocol):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from bot.core.commands import Actor
 from bot.core.errors import LostOwnership
 from bot.core.plan import Plan
-from bot.core.run import Happened, Moved, Run, RunStep, Status, passed
+from bot.core.run import Happened, Moved, Run, RunStep, Status, passed, possible
 from bot.core.stopped import left_behind
 from bot.core.target import Accuracy, Capture, Receipt
 from bot.core.text import span
@@ -122,6 +122,7 @@ def intended(
             "before": step.before or before,
             "origin": step.origin or origin or before,
             "to": step.to or to,
+            "unsure": step.unsure or step.before is not None,
             "started_at": step.started_at or now,
             "error": "",
         }
@@ -136,10 +137,11 @@ def intended(
 
 
 def forgot_before(run: Run, n: int, why: str) -> Run:
-    """The pre-image is no longer what is there and nothing was written: the next try takes a fresh one."""
-    return run.with_step(
-        run.step(n).model_copy(update={"before": None, "origin": None, "status": "pending", "note": why})
-    )
+    """The pre-image is no longer what is there and nothing was written: the next try takes a fresh one. What an earlier
+    try may have written must not be taken for what was there before: then both stay."""
+    step = run.step(n)
+    fresh = {} if step.unsure else {"before": None, "origin": step.origin if step.changed else None}
+    return run.with_step(step.model_copy(update={**fresh, "status": "pending", "note": why}))
 
 
 def acted(run: Run, n: int, receipt: Receipt, now: datetime) -> Moved:
@@ -198,6 +200,8 @@ def checked(run: Run, n: int, accuracy: Accuracy, slo: float, now: datetime, ver
 def _verify_error(a: Accuracy) -> str:
     if a.inconclusive:
         return f"inconclusive: {a.inconclusive}"
+    if not possible(a):
+        return f"these numbers can't be: {a.matched:,} of {a.expected:,} match, {a.missing:,} missing, {a.null:,} null"
     return f"{a.matched:,} of {a.expected:,} match, {a.missing:,} missing, {a.extra:,} extra, {a.null:,} null"
 
 
@@ -208,7 +212,11 @@ def _times(run: Run, now: datetime) -> Run:
         mine = [s for s in run.steps if s.verb in verbs]
         return bool(mine) and all(s.status in ("done", "skipped") for s in mine)
 
-    run = run.to(applied_at=now) if run.applied_at is None and over(("hold", "disable", "restore", "lift")) else run
+    # Lifting comes last where something is restored, and is all there is where nothing is.
+    applied = over(("hold", "disable", "restore")) or (
+        over(("lift",)) and not any(s.verb == "restore" for s in run.steps)
+    )
+    run = run.to(applied_at=now) if run.applied_at is None and applied else run
     seen = over(("wait",)) or not any(s.verb == "wait" for s in run.steps)
     run = run.to(visible_at=now) if run.applied_at and run.visible_at is None and seen else run
     good = all(s.status == "done" for s in run.steps if s.verb == "verify")

@@ -39,7 +39,7 @@ StepStatus = Literal["pending", "running", "again", "done", "failed", "skipped"]
 class RunStep(Value):
     """One step as it went. ``before`` is the pre-image and compare-and-set token; ``origin`` is what *put back*
     restores (another run's pre-image, where *Stop the harm* had changed the thing already); ``to`` is what the
-    step restores or verifies. ``attempts`` counts intents."""
+    step restores or verifies. ``attempts`` counts intents; ``unsure``: an earlier one may have written something."""
 
     n: int
     group: int
@@ -58,6 +58,7 @@ class RunStep(Value):
     changed: bool | None = None
     accuracy: Accuracy | None = None
     version: str = ""
+    unsure: bool = False
     note: str = ""
     error: str = ""
     done: float = 0.0
@@ -65,6 +66,12 @@ class RunStep(Value):
     started_at: datetime | None = None
     applied_at: datetime | None = None
     ended_at: datetime | None = None
+
+    @property
+    def touched(self) -> bool:
+        """It has changed something, or may have: its intent is written, and the act is not known to have ended well."""
+        under_way = self.before is not None and self.attempts > 0 and self.status in ("running", "again", "failed")
+        return bool(self.changed) or self.unsure or under_way
 
     @property
     def key_part(self) -> str:
@@ -140,9 +147,14 @@ class Run(Value):
         return self.status in OPEN
 
     @property
+    def present_nods(self) -> list[Nod]:
+        """What was decided on the present plan."""
+        return [n for n in self.nods if n.digest == self.plan_digest and n.plan == self.plan_no]
+
+    @property
     def yes(self) -> list[str]:
         """Who said yes to the present plan."""
-        return [n.person for n in self.nods if n.yes and n.digest == self.plan_digest]
+        return [n.person for n in self.present_nods if n.yes]
 
     def step(self, n: int) -> RunStep:
         return next(s for s in self.steps if s.n == n)
@@ -215,7 +227,16 @@ def _consumers(run: Run) -> bool:
 
 def passed(accuracy: Accuracy, slo: float) -> bool:
     """One component's read-back is good enough: conclusive, accurate, and with no row that should not be there."""
-    return accuracy.inconclusive is None and accuracy.ratio >= slo and accuracy.extra == 0
+    return possible(accuracy) and accuracy.inconclusive is None and accuracy.ratio >= slo and accuracy.extra == 0
+
+
+def possible(a: Accuracy) -> bool:
+    """Numbers that can be true together: somebody's program may answer anything."""
+    return (
+        0 <= a.matched <= a.expected
+        and min(a.missing, a.extra, a.null) >= 0
+        and not (a.missing and a.matched == a.expected)
+    )
 
 
 def clocks(run: Run) -> dict[str, float | None]:

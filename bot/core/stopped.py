@@ -27,7 +27,7 @@ def slipped(run: Run, *, n: int, pointer: str) -> Moved:
 
 def aborted_left(run: Run) -> list[Left]:
     """What a run that did not come to its end leaves: nothing if it changed nothing, else a feature that is mixed."""
-    touched = [s for s in run.steps if s.status == "running" or (s.status == "done" and s.changed)]
+    touched = [s for s in run.steps if s.touched]
     if not touched:
         return []
     listed = [x for x in left_behind(run) if x.what != "hold"]
@@ -41,7 +41,7 @@ def left_behind(run: Run) -> list[Left]:
     left = [
         Left(what="pipeline" if s.kind == Kind.pipeline else "flag", component=name, say=_left_words(s))
         for name, s in last.items()
-        if s.verb in ("hold", "disable")
+        if s.verb in STOPS and not s.error
     ]
     if run.glass:
         left.append(Left(what="review", component="", say="run without approval: a review is due within 24 h"))

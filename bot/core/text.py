@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from bot.core.errors import Usage
 
@@ -26,8 +26,8 @@ def seconds(value: object) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-Duration = Annotated[float, BeforeValidator(seconds)]
-"""Seconds, written as ``90s``, ``10m``, ``1h`` or ``7d``."""
+Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=366 * 86_400)]
+"""Seconds, written as ``90s``, ``10m``, ``1h`` or ``7d``; a year at most."""
 
 
 def span(value: float | None) -> str:
@@ -78,7 +78,10 @@ def moment(value: str, now: datetime) -> datetime:
         at = datetime.fromisoformat(text)
     except ValueError as e:
         raise Usage(f"{value!r} is no time; write 01:00 (UTC) or 2026-11-22T01:00") from e
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError as e:
+        raise Usage(f"{value!r} is before or after all time; write 01:00 (UTC) or 2026-11-22T01:00") from e
 
 
 def count(n: int, noun: str) -> str:

@@ -17,7 +17,8 @@ SLOTS = 8
 
 
 class Embedded:
-    """One task per run that is due, at most ``SLOTS`` at a time; a parked run costs nothing."""
+    """One task per run that is due, at most ``SLOTS`` at a time and besides them all that stop harm; a parked run costs
+    nothing."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -45,7 +46,10 @@ class Embedded:
     async def sweep(self) -> int:
         """Begins what is due; how many runs were begun."""
         due = await self.world.store.read(lambda c: runs.due(c, self.world.now()))
-        fresh = [run for run in due if run not in self._tasks][: SLOTS - len(self._tasks)]
+        ready = [run for run in due if run not in self._tasks]
+        fresh = ready[: max(0, SLOTS - len(self._tasks))]
+        if rest := ready[len(fresh) :]:  # whoever stops harm waits for no slot
+            fresh += await self.world.store.read(lambda c: runs.stops_among(c, rest))
         for run in fresh:
             task = asyncio.create_task(self._drive(run))
             self._tasks[run] = task

@@ -21,7 +21,7 @@ from bot.flows.watch import wake_rivals
 from bot.flows.world import World
 from bot.store import events, inbox, messages, releases, runs
 from bot.store.inbox import Item
-from bot.store.write import Connection
+from bot.store.write import Connection, StoreDown
 
 Pressed = Decide | RunAnyway | Abort | Retry | Accept
 
@@ -62,6 +62,15 @@ class Applier:
 
     async def apply(self, item: Item) -> None:
         """One row. What a person must hear is told privately; nothing is lost: a refusal is an event and an answer."""
+        try:
+            await self._apply(item)
+        except StoreDown:
+            raise
+        except RollbotError as e:  # rows behind it must not wait for ever
+            await self._done(item, {"ok": False, "error": e.message, "code": e.code}, f"Not done: {e.message}")
+        self.world.poke()
+
+    async def _apply(self, item: Item) -> None:
         command = item.command
         if isinstance(command, Request) and item.run:
             await self._request(item, command, item.run)
@@ -69,7 +78,6 @@ class Applier:
             await self._press(item, command)
         else:
             await self._done(item, {"ok": False, "error": "this build does not know that command"})
-        self.world.poke()
 
     async def _request(self, item: Item, command: Request, number: int) -> None:
         """The run row stands already; here it is judged whether this person may ask for it."""
@@ -77,10 +85,11 @@ class Applier:
         policy = world.books.policy()
         who = await standing(world, policy, item.actor.id)
         control = command.purpose in (Purpose.lift, Purpose.enable)
-        verdict = rules.may_control(policy, who, "") if control else rules.may_request(policy, who)
+        asker = await self._asker(command) if control else ""
+        verdict = rules.may_control(policy, who, asker) if control else rules.may_request(policy, who)
         if item.actor.kind in ("token", "system"):
             verdict = rules.Allowed()
-        now = world.now()
+        now, refused = world.now(), isinstance(verdict, rules.Refused)
 
         def move(run: Run) -> Transition:
             event = Happened(
@@ -100,10 +109,24 @@ class Applier:
 
         def save(conn: Connection) -> None:
             if inbox.claim(conn, item.id):
-                runs.change(conn, number, move, now)
+                run = runs.change(conn, number, move, now)
+                if run.status == Status.refused and run.requester != item.actor and not refused:
+                    self._tell(conn, item, f"{run.name} was asked for by somebody who may not, and refused: ask again.")
                 inbox.applied(conn, item.id, {"ok": isinstance(verdict, rules.Allowed), "run": number}, now)
 
         await world.store.write(save)
+
+    async def _asker(self, command: Request) -> str:
+        """Who asked for the run that left what is to be lifted or enabled."""
+
+        def read(conn: Connection) -> list[str]:
+            left = [item["run"] for item in releases.left(conn, feature=command.feature)]
+            numbers = [command.of_run] if command.of_run else [n for n in left if isinstance(n, int)]
+            found = [runs.load(conn, n) for n in dict.fromkeys(numbers)]
+            return [r.requester.id for r in found if r]
+
+        people = set(await self.world.store.read(read))
+        return people.pop() if len(people) == 1 else ""
 
     async def _press(self, item: Item, command: Pressed) -> None:
         world = self.world
@@ -113,7 +136,7 @@ class Applier:
             await self._done(item, {"ok": False, "error": f"there is no R-{command.run}"})
             return
         who = await standing(world, policy, item.actor.id, run.requirement or Requirement())
-        judging = Judging(policy, who, world.now())
+        judging = Judging(policy, who, world.now(), item.at)
 
         def save(conn: Connection) -> dict[str, object] | None:
             if not inbox.claim(conn, item.id):

@@ -8,6 +8,7 @@ from bot.core import policy as rules
 from bot.core import progress
 from bot.core.commands import Purpose
 from bot.core.errors import RollbotError
+from bot.core.feature import Feature
 from bot.core.plan import Plan, changed_since
 from bot.core.run import Happened, Run, Status
 from bot.flows.plan import make_plan
@@ -36,7 +37,7 @@ async def begin(world: World, lease: Lease, run: Run) -> bool:
         why = e.message  # what was approved must not be lost to a file that is broken at this moment
         await _move(world, lease, lambda r: progress.needs_person(r, why))
         return False
-    if new.seen.blockers or (new.digest != old.digest and not _only_unknown(old, new)):
+    if new.seen.blockers or (new.digest != old.digest and not _only_unknown(world, old, new)):
         why_not = new.seen.blockers or changed_since(old.body, new.body)
         await _move(world, lease, lambda r: progress.replanned(r, why_not))
         return True
@@ -51,7 +52,7 @@ async def _lapsed(world: World, run: Run) -> str | None:
     policy, need = world.books.policy(), run.requirement or rules.Requirement()
     if run.glass or not need.alternatives:
         return None
-    nods = [n for n in run.nods if n.yes and n.digest == run.plan_digest]
+    nods = [n for n in run.present_nods if n.yes]
     people = await asyncio.gather(*(standing(world, policy, n.person, need) for n in nods))
     today = [
         n.model_copy(update={"groups": who.member_of | (n.groups & who.unknown)})
@@ -62,12 +63,24 @@ async def _lapsed(world: World, run: Run) -> str | None:
     return "somebody who approved is no longer in the group that may"
 
 
-def _only_unknown(old: Plan, new: Plan) -> bool:
-    """A system that does not answer now may still answer its step: that is not a changed plan."""
+def _only_unknown(world: World, old: Plan, new: Plan) -> bool:
+    """A system that does not answer now may still answer its step: that is not a changed plan. Risk is judged on what
+    is known, and not knowing is no new risk; but the requirement must be one that today's policy still makes."""
     live = {n: old.body.live.get(n, v) if v == "?" else v for n, v in new.body.live.items()}
-    blind = bool(new.seen.not_checked)  # risk is judged on what is known: not knowing is not a new risk
+    blind = bool(new.seen.not_checked) and old.body.requirement in _possible(world, new)
     need = old.body.requirement if blind else new.body.requirement
     return new.body.model_copy(update={"live": live, "requirement": need}) == old.body
+
+
+def _possible(world: World, plan: Plan) -> list[rules.Requirement]:
+    """What today's policy asks for this plan, whatever the risk is."""
+    feature = Feature.model_validate(plan.feature_doc)
+    policy, mode = world.books.policy(), plan.body.mode
+    both: tuple[rules.Risk, ...] = ("low", "high")
+    return [
+        rules.requirement(policy, tier=feature.tier, risk=risk, mode=mode, owner=feature.owner, stops_only=False)
+        for risk in both
+    ]
 
 
 async def _start(world: World, lease: Lease, run: Run) -> bool:

@@ -36,7 +36,11 @@ def doubts(k: Known) -> list[str]:
     """Each line once."""
     said = [f"{n}: not checked ({'; '.join(k.seen.readiness[n].reasons)})" for n in k.seen.not_checked]
     said += [f"{n}: did not answer ({why})" for n, why in k.trouble.items() if n not in k.seen.not_checked]
-    said += [f"policy: {k.policy_fault} (the last good policy is used)"] if k.policy_fault else []
+    said += (
+        [f"policy: {k.policy_fault} (the last good one is used, or else 2 of @ml-oncall decide)"]
+        if k.policy_fault
+        else []
+    )
     said += mixed(k)
     said += [f"{listed(k.body.without)} stays as it is"] if k.body.without else []
     said += [_rival(r) for r in k.rivals]

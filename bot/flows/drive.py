@@ -184,6 +184,7 @@ async def _work(world: World, lease: Lease, run: Run, alive: Callable[[], Awaita
         return False
     group = progress.next_group(run)
     if not group:
+        await let_go(work, run)
         if await gone_back(work, run):
             return True
         await _finish(world, lease, run)
@@ -242,8 +243,10 @@ def _consequences(conn: Connection, run: Run, world: World) -> None:
     if run.mode != "live":
         return
     if run.purpose == Purpose.rollback and run.to_version:
-        if run.status == Status.succeeded:
+        if all(s.status == "done" for s in run.steps if s.verb == "restore"):  # accepted or verified, it is there
             releases.goes_live(conn, run.feature, run.to_version, now, rolled_back=True)
+        releases.close_left(conn, run.feature, "hold", "", now)  # what an earlier run left is said by this one now
+        releases.lift_hold(conn, run.feature, now)
         releases.place_hold(conn, run.feature, run.id, f"rolled back to {run.to_version} by {run.name}", now)
     if run.purpose == Purpose.put_back and run.to_version and run.status == Status.succeeded:
         releases.goes_live(conn, run.feature, run.to_version, now)

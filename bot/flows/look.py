@@ -53,11 +53,12 @@ async def look(
     diffs: bool = True,
     only: frozenset[str] | None = None,
     seconds: float | None = None,
+    urgent: bool = False,
 ) -> Looked:
     """Inspects every component (or ``only`` these), checks each capture's readiness and compares it with what is
     live. Writes nothing. Each answer may take ``seconds``, or as long as a plan may."""
     found = Looked()
-    errand = Errand(timeout=seconds or world.plan_s, context=about)
+    errand = Errand(timeout=seconds or world.plan_s, context=about, urgent=urgent)
     parts = [p for p in feature.parts() if only is None or p.name in only]
     await asyncio.gather(*(_one(world, part, captures.get(part.name), errand, found, diffs) for part in parts))
     return found

@@ -59,7 +59,7 @@ async def make_plan(world: World, run: Run, *, no: int, diffs: bool = True, seco
     stops = only_stops(bound.acts)
     # Stopping the harm looks at nothing but what it switches: a slow feature store must not hold it up.
     touched = frozenset(a.component for a in bound.acts) if stops else None
-    found = await look(world, feature, aim.captures, about, diffs=diffs, only=touched, seconds=seconds)
+    found = await look(world, feature, aim.captures, about, diffs=diffs, only=touched, seconds=seconds, urgent=stops)
     shared = await world.store.read(lambda c: releases.sharing(c, feature.feature, resources))
     steps = plans.plan_steps(bound.acts, resources, aim.captures)
     need = _need(world, run, feature, aim, found, stops)
@@ -167,7 +167,7 @@ def origins(of: Run) -> dict[str, Capture]:
         if step.origin is None:
             continue
         earlier = step.before is not None and step.origin.digest != step.before.digest  # *Stop the harm* changed it
-        if step.changed or earlier or step.status in ("running", "failed", "again"):
+        if step.touched or earlier:
             found.setdefault(step.component, step.origin)
     return found
 
@@ -179,7 +179,9 @@ def _put_back(world: World, feature: Feature, of: Run | None, stints: list[Stint
     if not captures:
         raise Usage(f"{of.name} changed nothing, so there is nothing to put back")
     shipped = world.books.playbook(feature.playbook)
-    steps = [*shipped.steps, Step(verb=Verb.lift, on=[Kind.pipeline])]
+    held = [world.targets.held(feature.part(n), c) == c for n, c in captures.items() if c.kind == Kind.pipeline]
+    # A pipeline that was held before that run stays so.
+    steps = [*shipped.steps, *([] if any(held) else [Step(verb=Verb.lift, on=[Kind.pipeline])])]
     untouched = frozenset(p.name for p in feature.parts() if p.name not in captures)
     book = shipped.model_copy(update={"steps": steps})
     return Aim(book, captures=captures, from_version=live, to_version=of.from_version, stints=stints, without=untouched)
@@ -202,6 +204,8 @@ async def _one_step(
     captures = {n: c for n, c in known.items() if c.kind == Kind.flag}
     if not captures:
         raise Usage(f"no recorded rule says what the flag of {feature.feature} should be; capture a release first")
+    if off := [n for n, c in captures.items() if world.targets.disabled(feature.part(n), c).digest == c.digest]:
+        raise Usage(f"{live or 'the live release'} was captured with {off[0]} off, so enabling would leave it off")
     return replace(aim, captures=captures)
 
 

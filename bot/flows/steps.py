@@ -26,6 +26,7 @@ async def do_step(work: Work, run: Run, step: RunStep) -> None:
     """Brings one step one way forward: done, failed, or to be asked again. Raises LostOwnership."""
     part = work.feature.part(step.component)
     try:
+        _same_thing(work, step, part)
         if step.verb == "wait":
             await _wait(work, run, step, part)
         elif step.verb == Verb.verify and progress.never_enabled(run, step):
@@ -39,9 +40,18 @@ async def do_step(work: Work, run: Run, step: RunStep) -> None:
         else:
             await _write(work, run, step, part)
     except Moved as e:
-        await _moved(work, step, e)
+        await _moved(work, (await work.now(step.n)), e)
     except TargetError as e:
         await _trouble(work, step, e.message, retriable=e.retriable, fresh=isinstance(e, Unapproved))
+
+
+def _same_thing(work: Work, step: RunStep, part: Component) -> None:
+    """What was approved and locked is one outside thing; an edited targets.yaml must not lead to another one."""
+    there = work.world.targets.resource(part)
+    if there != step.resource:
+        raise TargetError(
+            f"{step.component} is now {there}, and what was approved is {step.resource}: abort, ask again"
+        )
 
 
 async def _write(work: Work, run: Run, step: RunStep, part: Component) -> None:
@@ -93,6 +103,8 @@ async def _pre_image(work: Work, run: Run, step: RunStep, part: Component) -> Ca
     if step.verb != Verb.restore:
         return await targets.capture(part, errand)
     before, now = await asyncio.gather(targets.capture(part, errand), targets.inspect(part, errand))
+    if step.unsure:  # perhaps our own unfinished write; a person has looked at it and said: again
+        return before
     approved = work.plan.body.live.get(step.component, "?")
     ours = {f"{s.to.pointer}#{s.to.digest}" for s in run.steps if s.to}
     if approved not in ("?", now.version) and now.version not in ours:
@@ -175,7 +187,10 @@ async def _moved(work: Work, step: RunStep, e: Moved) -> None:
         await _trouble(work, step, trouble.message, retriable=True)
         return
     approved = work.plan.body.live.get(step.component)
-    if approved in (None, "?", now_there.version):
+    if step.unsure:
+        half = f"it is now {now_there.pointer}, perhaps by this run's own unfinished write. Retry overwrites that"
+        await _trouble(work, step, f"{e.message}; {half}", retriable=False)
+    elif approved in (None, "?", now_there.version):
         await _trouble(work, step, e.message, retriable=True, fresh=True)
     else:
         await _trouble(work, step, f"{e.message} It is now {now_there.pointer}.", retriable=False, fresh=True)

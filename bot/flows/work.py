@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from bot.core.commands import Purpose
 from bot.core.feature import Feature
 from bot.core.plan import Plan
 from bot.core.ports import Errand
@@ -35,6 +36,13 @@ class Work:
             lambda conn: runs.change(conn, self.lease.run, fn, now, lease=self.lease, tell=tell)
         )
 
+    async def now(self, n: int) -> RunStep:
+        """Step ``n`` as it is stored."""
+        run = await self.world.store.read(lambda c: runs.load(c, self.lease.run))
+        if run is None:
+            raise KeyError(self.lease.run)
+        return run.step(n)
+
     def errand(self, run: Run, step: RunStep, *, writes: bool) -> Errand:
         def on_progress(done: float, total: float, note: str) -> None:
             self.latest[step.n] = (done, total, note)
@@ -46,6 +54,7 @@ class Work:
             progress=on_progress,
             check=self.alive,
             context={**self.about(run), "pre_image": not writes},
+            urgent=run.purpose == Purpose.stop,
         )
 
     def about(self, run: Run) -> dict[str, Json]:

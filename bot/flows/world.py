@@ -26,7 +26,7 @@ class Books(Protocol):
     def playbook(self, name: str) -> Playbook: ...
 
     def policy(self) -> Policy:
-        """The present policy, or the last good one."""
+        """The present policy, else the last good one, else the one of last resort."""
         ...
 
     def policy_fault(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from bot.core.errors import Fault, RollbotError, Unknown
 from bot.core.feature import Feature
 from bot.core.playbook import Playbook, Verb, bind
-from bot.core.policy import Policy
+from bot.core.policy import LAST_RESORT, Policy
 from bot.core.ports import Component
 from bot.core.target import Connection
 from bot.core.text import near
@@ -46,13 +47,10 @@ class TeamBooks:
         return self._model(self.files.playbook_document(name), Playbook)
 
     def policy(self) -> Policy:
-        """The present one, else the last good one. Raises Fault if there never was a good one."""
-        try:
+        """The present one, else the last good one, else the one of last resort: stopping must work in any case."""
+        with contextlib.suppress(Fault):
             self._good_policy = self._model(self.files.policy_document(), Policy)
-        except Fault:
-            if self._good_policy is None:
-                raise
-        return self._good_policy
+        return self._good_policy or LAST_RESORT
 
     def policy_fault(self) -> str | None:
         try:

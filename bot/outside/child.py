@@ -130,11 +130,13 @@ class Children:
         timeout: float,  # noqa: ASYNC109  it covers the child's life too, which asyncio.timeout can't end
         on_progress: Progress | None = None,
         check: Check | None = None,
+        urgent: bool = False,
     ) -> Json:
         """The method's result as JSON.
 
         Raises what the target raised if it is one of our errors; TargetError if the child did not answer within
-        ``timeout`` seconds (waiting for a free slot included), died, or used too much memory; LostOwnership once
+        ``timeout`` seconds (waiting for a free slot included, unless it is ``urgent``),
+        died, or used too much memory; LostOwnership once
         ``check`` said no. The child is dead when this raises, also on cancellation.
         """
         call = _Conversation(request, on_progress, check)
@@ -144,7 +146,7 @@ class Children:
             async with asyncio.timeout_at(ends) as limit:
                 line = request.line(self._blobs_url)
                 await self._warmth(request.type, min(_WARMING, timeout / 2))
-                async with self._slot(request.connection.name), self._fork(lambda: ends - loop.time()) as fork:
+                async with self._slot(request.connection.name, urgent), self._fork(lambda: ends - loop.time()) as fork:
                     call.began = True
                     return await call.hold(fork, line, timeout)
         except TimeoutError as e:
@@ -153,7 +155,10 @@ class Children:
             raise TargetError(call.too_late(timeout), retriable=True) from e
 
     @asynccontextmanager
-    async def _slot(self, connection: str) -> AsyncIterator[None]:
+    async def _slot(self, connection: str, urgent: bool) -> AsyncIterator[None]:
+        if urgent:
+            yield
+            return
         queue = self._queues.setdefault(connection, asyncio.Semaphore(self._per_connection))
         async with queue, self._slots:
             yield

@@ -252,7 +252,11 @@ class TargetPort:
         try:
             request = self._request(c, method, errand, args)
             return await self._children.run(
-                request, timeout=errand.timeout, on_progress=errand.progress, check=errand.check
+                request,
+                timeout=errand.timeout,
+                on_progress=errand.progress,
+                check=errand.check,
+                urgent=errand.urgent,
             )
         except Fault as e:  # a step that meets one has failed like any other
             raise TargetError(e.message) from e

@@ -15,7 +15,7 @@ from bot.core.commands import Actor, Command, Request, parse
 from bot.core.run import Run
 from bot.core.target import Json, Value, canonical, digest_of
 from bot.store import tables as t
-from bot.store.codec import iso
+from bot.store.codec import iso, when
 from bot.store.engines import upsert_on
 from bot.store.jobs import StoreDown
 
@@ -31,6 +31,8 @@ class Item:
     command: Command | None
     run: int | None
     raw: str
+    at: datetime
+    """When it was stored."""
 
 
 @dataclass(frozen=True)
@@ -167,9 +169,10 @@ def waiting(conn: sa.Connection, limit: int = 50) -> list[Item]:
 
 def _item(r: sa.Row[Any]) -> Item:
     try:
-        return Item(r.id, Actor.model_validate_json(r.actor), parse.validate_json(r.command), r.run, r.command)
+        actor, command = Actor.model_validate_json(r.actor), parse.validate_json(r.command)
+        return Item(r.id, actor, command, r.run, r.command, when(r.created_at))
     except ValueError:  # from another build, and no reason to keep the rows behind it waiting
-        return Item(r.id, _sender(r.actor), None, r.run, r.command)
+        return Item(r.id, _sender(r.actor), None, r.run, r.command, when(r.created_at))
 
 
 def _sender(text: str) -> Actor:

@@ -151,7 +151,8 @@ def _save_nod(conn: sa.Connection, run: int, nod: Nod, now: datetime) -> None:
         ),
         at=iso(now),
     )
-    conn.execute(row.on_conflict_do_nothing(index_elements=["run", "digest", "person"]))
+    anew = {"yes": row.excluded.yes, "body": row.excluded.body, "at": row.excluded.at}  # the same digest, another plan
+    conn.execute(row.on_conflict_do_update(index_elements=["run", "digest", "person"], set_=anew))
 
 
 def save_plan(conn: sa.Connection, run: int, plan: Plan) -> None:
@@ -199,7 +200,7 @@ def void_leases(conn: sa.Connection) -> None:
         conn.execute(sa.update(t.runs).where(mine).values(lease_until=None, owner=None))
 
 
-def due(conn: sa.Connection, now: datetime, limit: int = 50) -> list[int]:
+def due(conn: sa.Connection, now: datetime, limit: int = 200) -> list[int]:
     """Runs that somebody should drive now: running, parked until a time that has come, with a card that nobody
     decided in time, or planning (once it was judged that the person may ask)."""
     clock = lease_clock(conn)
@@ -212,6 +213,12 @@ def due(conn: sa.Connection, now: datetime, limit: int = 50) -> list[int]:
     unowned = sa.or_(t.runs.c.lease_until.is_(None), t.runs.c.lease_until <= clock)
     query = sa.select(t.runs.c.id).where(t.runs.c.ended_at.is_(None), awake, unowned, t.runs.c.body != "")
     return [r.id for r in conn.execute(query.order_by(t.runs.c.id).limit(limit))]
+
+
+def stops_among(conn: sa.Connection, some: list[int]) -> list[int]:
+    """Which of these only stop harm."""
+    rows = conn.execute(sa.select(t.runs.c.id, t.runs.c.body).where(t.runs.c.id.in_(some)).order_by(t.runs.c.id))
+    return [r.id for r in rows if r.body and json.loads(r.body).get("purpose") == "stop"]
 
 
 def open_runs(

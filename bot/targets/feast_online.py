@@ -155,7 +155,8 @@ class FeastOnline(BaseModel):
 
     def visible(self, call: Call, c: Capture) -> Visibility:
         """How many feature servers answer a few keys as captured; without servers, the store says it."""
-        rows = _served_only(c, feast_moment.load(c, call.blobs))
+        held = self._held(call, c)
+        rows = _served_by(held.serve, held.rows)
         if not self.serving or self.drill:
             return Visibility(visible=True, note="in the store; no feature server is configured (serving:)")
         probe, seen, notes = feast_serving.sample(rows, PROBE, self.view), 0, []
@@ -180,7 +181,7 @@ class FeastOnline(BaseModel):
         with opened(call.connection, self.drill) as feast:
             live, held = self._live(feast), self._held(call, c)
             apart = held.apart and feast.versioned
-            rows, complete = _served_only(c, held.rows), bool(c.data.get("complete"))
+            rows, complete = _served_by(held.want if apart else held.serve, held.rows), bool(c.data.get("complete"))
             urls = () if self.drill or apart else self.serving
             if complete:
                 stored = tables.table(feast, live, held.want.number if apart else live.number).stored_keys()
@@ -241,6 +242,13 @@ class _Held:
     @property
     def apart(self) -> bool:
         return self.want.version != self.serve.version
+
+
+def _served_by(d: Definition, rows: Rows) -> Rows:
+    """What consumers can read of these rows. A pre-image is taken after its run has brought another definition, so it
+    may hold a feature that the definition of *this* run lacks, or call one unserved that this one serves."""
+    features = {f.name for f in d.view.features}
+    return rows.only([f for f in rows.features if f in features])
 
 
 def _served_only(c: Capture, rows: Rows) -> Rows:

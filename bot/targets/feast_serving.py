@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import random
 import urllib.error
@@ -89,7 +90,7 @@ def _ask(url: str, view: str, batch: Rows, timeout: float) -> dict[str, Json]:
     except urllib.error.HTTPError as error:
         text = " ".join(error.read(300).decode(errors="replace").split())
         raise TargetError(f"{url} answered {error.code}: {text}", retriable=error.code >= 500) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise TargetError(f"{url} does not answer: {error}", retriable=True) from error
     except TypeError as error:
         raise TargetError(f"{view} has entity keys that HTTP can't carry: {error}") from error

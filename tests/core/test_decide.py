@@ -14,14 +14,14 @@ from bot.core.decide import Judging
 from bot.core.errors import Refused
 from bot.core.policy import Alternative, Policy
 from bot.core.run import Moved, Run, Status
-from tests.core.runs import ANA, BEN, CLEO, EXACT, ONCALL, SAM, T0, run, step, steps, waiting, who
+from tests.core.runs import ANA, BEN, CLEO, EXACT, ONCALL, SAM, T0, capture, run, step, steps, waiting, who
 
 YES = Decide(run=17, yes=True, digest="d")
 NO = Decide(run=17, yes=False, digest="d", reason="not now")
 ANYWAY = RunAnyway(run=17, digest="d", version="v12", reason="nobody is awake")
 ENDED = waiting(status=Status.rejected, waiting_for=None, decided_by=CLEO)
 TWO = Alternative(count=2, group="@ml-oncall")
-STUCK = run(status=Status.waiting, waiting_for="person")
+STUCK = run(status=Status.waiting, waiting_for="person", started_at=T0)
 
 
 def press(fn: Callable[..., Moved], at: Run, command: Any, person: str) -> Moved:
@@ -29,6 +29,8 @@ def press(fn: Callable[..., Moved], at: Run, command: Any, person: str) -> Moved
 
 
 REFUSALS = [
+    ("an expired card", d.decide, waiting(expires_at=T0), YES, BEN, "expired", "nobody decided in time"),
+    ("accept: not begun", d.accept, STUCK.to(started_at=None), Accept(run=17, reason="x"), BEN, "not begun", "retry"),
     ("a finished run", d.decide, ENDED, YES, BEN, "finished", f"R-17 is already rejected by {CLEO}"),
     (
         "a running one",
@@ -84,7 +86,7 @@ def test_a_press_is_refused_by_a_named_rule(
 
 def test_enough_yes_starts_the_run() -> None:
     """Once, with who gave the last one, and no time left at which it would expire."""
-    now, events = press(d.decide, waiting(expires_at=T0), YES, BEN)
+    now, events = press(d.decide, waiting(expires_at=T0 + timedelta(hours=1)), YES, BEN)
 
     assert (now.status, now.decided_by, now.decided_at, now.expires_at) == (Status.running, BEN, T0, None)
     assert [(n.person, n.digest, n.groups) for n in now.nods] == [(BEN, "d", frozenset({"ml-oncall"}))]
@@ -175,6 +177,17 @@ def test_retry_begins_again_with_what_did_not_pass() -> None:
     assert [s.status for s in now.steps] == ["done", "pending", "pending", "pending", "pending"]
     assert (now.step(2).accuracy, now.step(3).error, now.step(3).attempts) == (None, "", 0)
     assert events[0].facts == {"steps": [1, 2, 3]}
+
+
+def test_retry_restores_what_did_not_stay() -> None:
+    """A component whose read-back failed is restored again, against what is there now; what was there at first stays
+    what *put back* restores."""
+    held = {"before": capture("13"), "origin": capture("13"), "changed": True}
+    parts = [step(0, "restore model", "done", **held), step(1, "verify model", "failed", error="it is now 9")]
+    now, _ = press(d.retry, STUCK.to(steps=parts), Retry(run=17), BEN)
+
+    first = now.step(0)
+    assert (first.status, first.before, first.origin, first.changed) == ("pending", None, capture("13"), True)
 
 
 @pytest.mark.parametrize(("enable", "act"), [(False, "outcome_accepted"), (True, "flag_enabled_anyway")])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from bot.core import policy as p
-from bot.core.policy import Alternative, Nod, Policy, Requirement, Standing
+from bot.core.policy import Alternative, Nod, Policy, Requirement, Rule, Standing, listed_group
 
 ANA, BEN, CLEO = "T1/ANA", "T1/BEN", "T1/CLEO"
 SHIPPED = Policy()
@@ -159,3 +161,15 @@ def test_listed_groups_carry_the_team() -> None:
 
     assert p.listed_group(policy, "@ml-oncall", "T1") == {"T1/U1", "T9/U2"}
     assert p.listed_group(policy, "others", "T1") is None
+
+
+@pytest.mark.parametrize("approve", [[], [{"count": 0, "group": "@a"}], [{"count": 1, "group": "@a", "frm": "x"}], -1])
+def test_a_rule_that_says_nobody_by_accident_is_refused(approve: Any) -> None:
+    """Only ``approve: 0`` needs nobody: an empty list, a count of nobody or a misspelt key is a fault."""
+    with pytest.raises(ValueError, match="approve"):
+        Rule.model_validate({"approve": approve})
+
+
+def test_a_group_that_the_policy_empties_is_empty() -> None:
+    """Nobody asks the chat system for a group that the policy lists, not even with nobody in it."""
+    assert listed_group(Policy(groups={"ml-oncall": []}), "@ml-oncall", "T1") == frozenset()

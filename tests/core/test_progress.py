@@ -21,6 +21,10 @@ NEED = Requirement(alternatives=[Alternative(count=1, group="@ml-oncall")], rule
 UNTIL = T0 + timedelta(hours=1)
 
 
+INTENDED = {"before": capture("13"), "attempts": 1}
+"""Of a step that may have written something."""
+
+
 def at(seconds: float) -> datetime:
     return T0 + timedelta(seconds=seconds)
 
@@ -142,14 +146,18 @@ def test_nothing_starts_in_a_run_that_does_not_run(status: Status) -> None:
         ([("disable flag", "done", False), ("restore model", "failed")], []),
         ([("disable flag", "done", True)], ["flag is off", "fares is MIXED and held: flag were changed"]),
         (
-            [("restore model", "done", True), ("restore online", "running")],
+            [("restore model", "done", True), ("restore online", "running", None, INTENDED)],
             ["MIXED and held: model, online were changed"],
         ),
+        ([("restore model", "failed", None, INTENDED)], ["MIXED and held: model were changed"]),
     ],
 )
 def test_what_a_run_that_was_ended_half_way_leaves(parts: list[tuple[Any, ...]], left: list[str]) -> None:
     """Nothing if it changed nothing; else the feature is neither release, and says so, with what was touched."""
-    made = [step(n, p[0], p[1], changed=p[2] if len(p) > 2 else None) for n, p in enumerate(parts)]
+    made = [
+        step(n, p[0], p[1], changed=p[2] if len(p) > 2 else None, **(p[3] if len(p) > 3 else {}))
+        for n, p in enumerate(parts)
+    ]
     found = [item.say for item in left_things.aborted_left(run(steps=made))]
 
     assert len(found) == len(left)
@@ -350,6 +358,6 @@ def test_what_is_left_behind(parts: list[tuple[str, str]], more: dict[str, Any],
 
 def test_approvals_of_an_older_plan_do_not_count() -> None:
     """``yes`` lists only those who said yes to the plan that stands."""
-    nods = [Nod(person=BEN, yes=True, digest="old"), Nod(person="T1/CLEO", yes=True, digest="new")]
+    nods = [Nod(person=BEN, yes=True, digest="old", plan=1), Nod(person="T1/CLEO", yes=True, digest="new", plan=2)]
 
-    assert run(nods=nods, plan_digest="new").yes == ["T1/CLEO"]
+    assert run(nods=nods, plan_digest="new", plan_no=2).yes == ["T1/CLEO"]

@@ -111,3 +111,16 @@ def test_a_run_is_open_or_at_an_end() -> None:
     """Four states are open; all the others are ends."""
     assert {s for s in Status if run(status=s).open} == OPEN
     assert len(OPEN) == 4
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"matched": 50, "expected": 10},
+        {"matched": 10, "expected": 10, "missing": 7},
+        {"matched": 10, "expected": 10, "null": -1},
+    ],
+)
+def test_numbers_that_cannot_be_prove_nothing(numbers: dict[str, int]) -> None:
+    """A program that verifies may answer anything: what can't be true together is no success."""
+    assert not passed(Accuracy(**numbers), 0.9)

@@ -32,6 +32,7 @@ class Company:
     def after(self, verb: str, **writes: str) -> None:
         """Once ``verb`` was answered somebody writes these files: by name here, or ``flags``."""
         places = {"flags": self.house.folder / "flags.json", "model": self.folder / "model.json"}
+        places |= {"held": self.folder / "held", "targets": self.house.folder / "playbooks/targets.yaml"}
         wish = {str(places[name]): text for name, text in writes.items()}
         (self.folder / f"on_{verb}.json").write_text(json.dumps(wish))
 

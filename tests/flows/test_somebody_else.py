@@ -109,6 +109,7 @@ async def test_nothing_starts_after_an_abort(company: Company, asked: Run) -> No
     await company.house.say(Abort(run=asked.id, reason="wrong one"))
     aborting = asyncio.create_task(company.house.settle())
     await _until(company, asked.id, Status.aborted)
+    gate.unlink()  # for whoever comes to it later
     writer.close()
     await asyncio.gather(going, aborting)
 
@@ -129,8 +130,10 @@ def _pipe(path: object) -> None:
 async def _until(company: Company, run: int, status: Status) -> None:
     wrote = asyncio.Event()
     company.house.store.on_write = wrote.set
-    while (await company.house.run(run)).status != status:
-        wrote.clear()
+    while True:
+        wrote.clear()  # before the look, or a write between the two is waited for in vain
+        if (await company.house.run(run)).status == status:
+            return
         await wrote.wait()
 
 

@@ -1,11 +1,13 @@
 """A company's own system in one file: a model registry and a pipeline, and somebody who interferes.
 
 ``thing.py VERB FOLDER``. After a verb has been answered, what ``on_VERB.json`` names ({path: text}) is written once:
-somebody else is at work. A pre-image waits on the pipe ``gate`` while there is one.
+somebody else is at work. A pre-image waits on the pipe ``gate`` while there is one. While there is a file
+``half``, restoring writes half and ends with the exit code that the file names.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -14,8 +16,12 @@ from pathlib import Path
 def main(verb: str, folder: Path) -> dict[str, object]:
     asked = json.load(sys.stdin)
     live = folder / "model.json"
-    if verb == "model" and asked["context"].get("pre_image") and (folder / "gate").exists():
-        (folder / "gate").read_bytes()
+    if verb == "model" and asked["context"].get("pre_image"):
+        with contextlib.suppress(FileNotFoundError):
+            (folder / "gate").read_bytes()
+    if verb == "restore" and (folder / "half").exists():
+        live.write_text(json.dumps({"number": -1}))
+        raise SystemExit(int((folder / "half").read_text()))
     if verb == "restore":
         live.write_text(json.dumps(asked["capture"]["facts"]))
     if verb in ("hold", "lift"):

@@ -147,6 +147,17 @@ async def test_imported_stopped_rolled_back_proved_and_put_back(office: Office, 
     assert flag(stack) == "on"
     assert not await office.parts.store.read(lambda c: releases.left(c, feature=FEATURE))
     assert not await office.parts.store.read(lambda c: releases.hold(c, FEATURE))
+    await rating_and_back(office, stack, back)
+
+
+async def rating_and_back(office: Office, stack: Stack, back: Run) -> None:
+    """All four features of v13 were read back, also the one that v12 lacks; and v13 goes back once more, although its
+    rows hold what v12's definition can't serve."""
+    online = next(s for s in back.steps if (s.verb, s.component) == ("verify", "online"))
+    assert online.accuracy and online.to and online.accuracy.expected == 4 * int(online.to.data["keys"])
+    again = await office.approved(await office.card(Request(feature=FEATURE, purpose=Purpose.put_back, of_run=back.id)))
+    assert again.status == Status.succeeded, again.why
+    assert (await asyncio.to_thread(stack.eta_error)).release == "v12"
 
 
 @pytest.mark.timeout(400)

@@ -114,7 +114,21 @@ async def test_help_prints_the_registry(office: Office) -> None:
         assert f"/rollback {subcommand.usage} - {subcommand.about}" in text, name
     assert text.index("/rollback FEATURE") < text.index("/rollback abort")
     assert set(SUBCOMMANDS) == {
-        *("", "abort", "capture", "help", "history", "key", "lift", "put-back", "ready", "retry", "status", "stop"),
+        *(
+            "",
+            "abort",
+            "capture",
+            "enable",
+            "help",
+            "history",
+            "key",
+            "lift",
+            "put-back",
+            "ready",
+            "retry",
+            "status",
+            "stop",
+        ),
         "versions",
     }
 

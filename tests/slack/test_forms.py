@@ -197,6 +197,10 @@ async def test_accepting_needs_a_reason(office: Office) -> None:
     ]
     assert office.house.flag()["defaultVariant"] == "off"
     await office.press(outcome, "enable", BEN)
+    view = await opened(office, BEN)
+    assert (view.callback_id, office.house.flag()["defaultVariant"]) == (form.ENABLE_ANYWAY, "off")
+    assert (await office.slack.submit(view.id, {"typed_reason": "read by hand, it is right"}, BEN)).ok
+    await office.settle()
     assert office.house.flag()["defaultVariant"] == "on" and actions(office.card(run=1)) == ["put_back", "lift"]
 
 

@@ -50,8 +50,8 @@ STANDARD = """\
 playbook: standard
 about: Stop the harm, restore data before what reads it, prove what is served, let traffic back in.
 steps:
-  - hold: pipeline                     # first, or a scheduled job re-poisons the online store
-  - disable: flag
+  - disable: flag                      # first: whatever fails later, nobody is served bad values meanwhile
+  - hold: pipeline                     # before any restore, or a scheduled job re-poisons the online store
   - restore: dataset
   - restore: definition
   - restore: online

@@ -119,7 +119,7 @@ async def put_back(typed: Typed) -> Reply:
 
 def putting_back(run: Run, channel: str) -> list[tuple[Command, str]]:
     """A run that is still open is ended first: it holds the locks that putting back needs. Raises Usage."""
-    if not any(s.changed for s in run.steps):
+    if not any(s.touched for s in run.steps):
         raise Usage(f"{run.name} changed nothing, so there is nothing to put back.")
     request = Request(
         feature=run.feature,
@@ -140,7 +140,7 @@ async def _to_put_back(world: World, channel: str, word: str) -> Run:
     if word:
         return await names.run(world, channel, word)
     found = await world.store.read(lambda conn: runs.newest(conn, limit=50))
-    mine = [r for r in found if r.channel == channel and r.mode == "live" and any(s.changed for s in r.steps)]
+    mine = [r for r in found if r.channel == channel and r.mode == "live" and any(s.touched for s in r.steps)]
     active = [r for r in mine if r.open]
     if len(active) == 1:
         return active[0]

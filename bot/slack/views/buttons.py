@@ -43,6 +43,8 @@ def _helping(scene: Scene) -> list[Json]:
     """A step failed, or nothing can be said: a person chooses."""
     run = scene.run
     made = [button("Retry", RETRY, pressed(scene), "primary")]
+    if run.started_at is None:
+        return [*made, abort(scene), details(scene)]
     if changed(run):
         text = f"{run.name} is ended first. Then a new run puts back what it changed, with its own approval."
         made.append(
@@ -71,7 +73,8 @@ def afterwards(scene: Scene) -> list[Json]:
     """What can still be done when a run is over: put it back, lift, enable."""
     run = scene.run
     made: list[Json] = []
-    if not run.open and run.mode == "live" and run.purpose in (Purpose.rollback, Purpose.stop) and changed(run):
+    able = run.purpose in (Purpose.rollback, Purpose.stop, Purpose.put_back)
+    if not run.open and run.mode == "live" and able and changed(run):
         text = "A new run restores what was there before, with its own approval."
         made.append(
             button(put_back_words(run), PUT_BACK, pressed(scene), sure=confirm("Put it back?", text, "Put back"))
@@ -91,7 +94,7 @@ def unfinished(scene: Scene) -> list[Json]:
 
 
 def changed(run: Run) -> bool:
-    return any(s.changed and s.origin is not None for s in run.steps)
+    return any(s.touched and s.origin is not None for s in run.steps)
 
 
 def abort(scene: Scene) -> Json:
