@@ -15,7 +15,7 @@ from bot.core.commands import CaptureRelease
 from bot.core.errors import NotRestorable, RollbotError, Usage
 from bot.core.release import Moment, Release
 from bot.flows.apply import captured_words
-from bot.flows.look import look
+from bot.flows.readiness import readiness
 from bot.store import releases
 
 app = typer.Typer(no_args_is_help=True, help="Capture what is live, import what systems still hold, see what there is.")
@@ -190,11 +190,10 @@ async def show(feature: Feature, version: Version, *, as_json: AsJson = False) -
 async def ready(feature: Feature, version: Version, *, as_json: AsJson = False) -> None:
     """Can this release still be restored, how do we know, until when? Reads the bytes. Exit 3 if it cannot."""
     async with session() as before:
-        release, moments = await _found(before, feature, version)
+        await _found(before, feature, version)
     async with looking(feature) as s:
         s.parts.world.plan_s = READY_S
-        captures = {**release.captures, **(moments[0].captures if moments else {})}
-        found = (await look(s.parts.world, s.parts.books.feature(feature), captures, {}, diffs=False)).readiness
+        found = await readiness(s.parts.world, s.parts.books.feature(feature), version)
     if as_json:
         say_json({n: r.model_dump(mode="json") for n, r in found.items()})
     else:

@@ -143,7 +143,7 @@ def _ended(process: subprocess.Popen[str]) -> Said:
 def with_model(terminal: Terminal) -> None:
     """The sample feature gets a model in a registry that a program speaks for."""
     program = [sys.executable, "-I", "-S", str(REGISTRY)]
-    verbs = ("inspect", "capture", "restore", "verify")
+    verbs = ("inspect", "capture", "readiness", "restore", "verify")
     argv = {verb: [*program, verb, str(terminal.file("models.json"))] for verb in verbs}
     terminal.edit("playbooks/targets.yaml", "# jobs:       {type: command}", "jobs:       {type: command}")
     feature = terminal.file("playbooks/features/example.yaml")

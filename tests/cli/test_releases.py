@@ -81,6 +81,14 @@ def test_a_release_is_made_from_what_a_system_still_holds(terminal: Terminal) ->
     assert "holds no version 9" in gone.fault
 
 
+def test_readiness_knows_what_stands_beside(models: Terminal) -> None:
+    """Each component is asked with the captures of its siblings, as from Slack and as on a plan."""
+    ready = models("release", "ready", "example", "v11", "--json")
+
+    assert ready.code == 0, ready.err
+    assert ready.json["model"] == ready.json["model"] | {"status": "ready", "reasons": ["beside flag, model"]}
+
+
 def test_names_that_are_not_there_get_suggestions(two: Terminal) -> None:
     """An unknown feature or version is said with what was probably meant: exit 1, and nothing is written."""
     before = two("run", "list", "--json").json
