@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 
 from pydantic import Field
 
-from bot.core.errors import Refused, Unknown
-from bot.core.target import CODE_SIDE, DATA_SIDE, Capture, Value, digest_of
+from bot.core.errors import Refused, Unknown, Usage
+from bot.core.target import CODE_SIDE, DATA_SIDE, Capture, Kind, Value, digest_of
+from bot.core.text import moment as parse_time
 from bot.core.text import near
+
+EXPECTED = "expected, not observed"
+"""How everybody says that a release or a moment was computed from what the systems still hold."""
 
 
 class Release(Value):
@@ -117,6 +122,16 @@ def choose_moment(
         before = [m for m in own if m.at <= at]
         return before[-1] if before else None
     return own[-1] if own else None
+
+
+def as_of(captures: dict[str, Capture], now: datetime) -> datetime:
+    """Of when imported data is: the newest time that a dataset's capture tells of itself, else ``now``."""
+    times = []
+    for capture in captures.values():
+        told = capture.observed.get("as_of") if capture.kind == Kind.dataset else None
+        with contextlib.suppress(Usage):  # a program of a team's own may say anything
+            times += [parse_time(str(told), now)] if told else []
+    return min(max(times), now) if times else now
 
 
 def live_for(stints: list[Stint], version: str, now: datetime) -> float:

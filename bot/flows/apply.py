@@ -12,6 +12,7 @@ from bot.core.commands import Abort, Accept, CaptureRelease, Decide, Purpose, Re
 from bot.core.decide import Judging
 from bot.core.errors import Refused, RollbotError
 from bot.core.policy import Requirement
+from bot.core.release import EXPECTED
 from bot.core.run import Happened, Run, Status
 from bot.core.run import Moved as Transition
 from bot.flows.capture import capture_release, take_moment
@@ -223,5 +224,12 @@ def captured_words(result: dict[str, object]) -> str:
     listed = ", ".join(f"{k} {v}" for k, v in parts.items()) if isinstance(parts, dict) else ""
     warnings = result.get("warnings")
     said = "".join(f"\nDoubt: {w}" for w in warnings) if isinstance(warnings, list) else ""
-    what = "Captured" if result.get("new") else "Another moment of"
-    return f"{what} {result.get('feature')} {result.get('version')}: {listed}.{said}"
+    new, expected, at = result.get("new"), result.get("expected"), result.get("data_at")
+    what = "Another moment of" if not new else "Imported" if expected else "Captured"
+    computed = f", {EXPECTED}" if expected else ""
+    said = f" Data as of {_minute(str(at))} UTC.{said}" if expected and at else said
+    return f"{what} {result.get('feature')} {result.get('version')}{computed}: {listed}.{said}"
+
+
+def _minute(at: str) -> str:
+    return at[:16].replace("T", " ")

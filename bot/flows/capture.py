@@ -137,7 +137,8 @@ def _made(
         warnings=mixed + [f"{n}: {w}" for n, c in code.items() for w in c.warnings],
     )
     warnings = [f"{n}: {w}" for n, c in data.items() for w in c.warnings]
-    at = parse_time(command.live_to, now) if command.live_to else now
+    at = rules.as_of(data, now) if expected else now
+    at = parse_time(command.live_to, now) if command.live_to else at
     moment = Moment(
         feature=feature.feature, version=command.version, at=at, captures=data, expected=expected, warnings=warnings
     )
@@ -183,6 +184,8 @@ def _store(
         "version": release.version,
         "digest": release.digest,
         "moment": number,
+        "expected": moment.expected,
+        "data_at": moment.at.isoformat() if number else None,
         "warnings": said,
         "components": {n: c.pointer for n, c in {**release.captures, **moment.captures}.items()},
         "restorable_until": {

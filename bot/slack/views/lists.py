@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.core.release import Release, Stint
+from bot.core.release import EXPECTED, Release, Stint
 from bot.core.run import Run, verdict
 from bot.core.text import day, hhmm
 from bot.slack.views.card import first_line, said_accuracy, times
@@ -88,7 +88,7 @@ def versions(known: Known) -> Shown:
     for release in known.releases:
         lines.append(said(f"{release.version} {_lived(known.stints, release.version)}"))
         about = [f"captured {day(release.created_at)} {hhmm(release.created_at)}"]
-        about += ["computed, not observed"] if release.expected else []
+        about += [EXPECTED] if release.expected else []
         about += [", ".join(f"{k} {v:g}" for k, v in sorted(release.metrics.items())[:5])] if release.metrics else []
         about += [f"commit {release.commit[:12]}"] if release.commit else []
         about += [f'"{release.changelog}"'] if release.changelog else []
