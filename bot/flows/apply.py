@@ -15,7 +15,7 @@ from bot.core.policy import Requirement
 from bot.core.release import EXPECTED
 from bot.core.run import Happened, Run, Status
 from bot.core.run import Moved as Transition
-from bot.flows.capture import capture_release, take_moment
+from bot.flows.capture import capture_release, not_captured, take_moment
 from bot.flows.drive import REMIND_S
 from bot.flows.standing import standing
 from bot.flows.watch import wake_rivals
@@ -155,9 +155,11 @@ class Applier:
 
         def save(conn: Connection) -> None:
             if inbox.claim(conn, item.id):
-                inbox.applied(conn, item.id, result, now)
+                inbox.applied(conn, item.id, result, now, free_key=_again(item, result))
                 if say:
                     self._tell(conn, item, say)
+                if isinstance(item.command, CaptureRelease) and not result["ok"]:
+                    not_captured(conn, self.world, item.command, item.actor, f"inbox:{item.id}:refused", result)
 
         await self.world.store.write(save)
 
@@ -173,6 +175,7 @@ class Applier:
         except* RollbotError as group:
             error = _first(group)
             result = {"ok": False, "error": error.message, "code": error.code}
+            result |= {"rule": error.rule} if isinstance(error, Refused) and error.rule else {}
             say = f"Not captured: {error.message}"
         with contextlib.suppress(RollbotError):
             await self._done(item, result, say)
@@ -216,6 +219,15 @@ def _move(run: Run, command: Pressed, item: Item, judging: Judging) -> Transitio
             return decide.retry(run, command, item.actor, judging)
         case Accept():
             return decide.accept(run, command, item.actor, judging)
+
+
+def _again(item: Item, result: dict[str, object]) -> bool:
+    """May a machine order this capture once more under the same key? After a failure always; else only where the key
+    was made from its words. A person's press is one press for ever."""
+    order = item.command
+    if not isinstance(order, CaptureRelease) or item.actor.via != "hook":
+        return False
+    return not (result["ok"] and order.keyed)
 
 
 def captured_words(result: dict[str, object]) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import Mapping
 
 from bot.core import release as rules
 from bot.core.commands import Actor, CaptureRelease
-from bot.core.errors import NotRestorable, Refused, TargetError, Usage
+from bot.core.errors import NotRestorable, Refused, RollbotError, TargetError, Usage
 from bot.core.feature import VERSION, Feature
 from bot.core.ports import Component, Errand
 from bot.core.release import Moment, Release, Stint
@@ -16,9 +18,10 @@ from bot.core.target import Capture, Kind, State
 from bot.core.text import moment as parse_time
 from bot.flows.look import context
 from bot.flows.world import World
-from bot.store import events, releases
+from bot.store import events, messages, releases
 from bot.store.write import Connection
 
+log = logging.getLogger(__name__)
 EXPECTED = "dataset"
 """For online rows: what this release's own dataset says should be served."""
 CAPTURE_S = 600.0
@@ -192,6 +195,30 @@ def _store(
             n: c.restorable_until.isoformat() for n, c in moment.captures.items() if c.restorable_until
         },
     }
+
+
+def not_captured(
+    conn: Connection, world: World, command: CaptureRelease, actor: Actor, key: str, result: Mapping[str, object]
+) -> None:
+    """A refusal or an outside system's trouble, for the record; and where nobody waits for the answer in Slack, a line
+    in the feature's channel under ``key``."""
+    why, now = str(result.get("error", "")), world.now()
+    heard = logging.INFO if actor.via in ("slack", "cli") else logging.WARNING
+    log.log(heard, "%s %s was not captured for %s: %s", command.feature, command.version, actor.id, why)
+    channel = ""
+    with contextlib.suppress(RollbotError):
+        channel = world.books.feature(command.feature).channel
+    if channel and actor.via != "slack":
+        text = f"{command.feature} {command.version} was not captured, as {actor.id} had ordered: {why}"
+        messages.want(conn, key, purpose="notice", channel=channel, body={"text": text}, now=now)
+    event = Happened(
+        act="capture_refused",
+        actor=actor,
+        after=command.version,
+        facts={"rule": str(result.get("rule", ""))},
+        texts={"why": why},
+    )
+    events.append(conn, [event], now, feature=command.feature)
 
 
 def _refuse_unclear(conn: Connection, release: Release, *, importing: bool) -> bool:
