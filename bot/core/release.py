@@ -75,16 +75,17 @@ def same_or_refused(existing: Release | None, version: str, captures: dict[str, 
     """Another code side under the same version is refused; raises Refused naming the components that differ."""
     if existing is None or existing.digest == code_digest(captures):
         return
-    differing = [
-        name
-        for name in sorted({*existing.captures, *captures})
-        if _identity(existing.captures.get(name)) != _identity(captures.get(name))
-    ]
     raise Refused(
-        f"{existing.feature} {version} exists with another code side ({', '.join(differing)} differ). "
+        f"{existing.feature} {version} exists with another code side "
+        f"({', '.join(differing(existing.captures, captures))} differ). "
         f"A release is immutable: capture this one under a new version.",
         rule="immutable release",
     )
+
+
+def differing(one: dict[str, Capture], other: dict[str, Capture]) -> list[str]:
+    """The components that are not the same thing in both."""
+    return [n for n in sorted({*one, *other}) if _identity(one.get(n)) != _identity(other.get(n))]
 
 
 def _identity(c: Capture | None) -> tuple[str, str, str] | None:

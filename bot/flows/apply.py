@@ -15,8 +15,9 @@ from bot.core.policy import Requirement
 from bot.core.release import EXPECTED
 from bot.core.run import Happened, Run, Status
 from bot.core.run import Moved as Transition
-from bot.flows.capture import capture_release, not_captured, take_moment
+from bot.flows.capture import capture_release, not_captured
 from bot.flows.drive import REMIND_S
+from bot.flows.moments import take_moment
 from bot.flows.standing import standing
 from bot.flows.watch import wake_rivals
 from bot.flows.world import World

@@ -1,4 +1,4 @@
-"""Capturing what is live as a release, importing one from what the systems still hold, and taking moments."""
+"""Capturing what is live as a release, and importing one from what the systems still hold."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ async def capture_release(
         raise Usage(f"{command.version!r} is no version name: letters, digits and . _ + - (at most 64)")
     feature = world.books.feature(command.feature)
     importing = bool(command.pointers)
-    captures = await (_import(world, feature, command) if importing else _live(world, feature))
+    captures = await (_import(world, feature, command) if importing else live_captures(world, feature))
     release, moment = _made(world, feature, command, captures, expected=importing)
     return await world.store.write(lambda c: _store(c, world, feature, command, release, moment, actor, lifts=lifts))
 
 
-async def _live(world: World, feature: Feature) -> dict[str, Capture]:
+async def live_captures(world: World, feature: Feature) -> dict[str, Capture]:
     """All components together: versions are read again after the last one, and a moved one fails the capture."""
     parts = _captured(feature)
     before = await _states(world, parts)
@@ -249,31 +249,3 @@ def _past_stint(conn: Connection, world: World, command: CaptureRelease) -> None
         raise Refused("another release is live; say until when this one was: --live-to T", rule="one live release")
     if not any(s.version == command.version and s.since == since for s in known):
         releases.add_stint(conn, command.feature, Stint(version=command.version, since=since, until=until))
-
-
-async def take_moment(world: World, name: str, actor: Actor) -> dict[str, object]:
-    """One more moment of the live release's data side; none if the code side is no longer that release's."""
-    feature = world.books.feature(name)
-    stints = await world.store.read(lambda c: releases.stints(c, name))
-    version = rules.live_version(stints)
-    release = await world.store.read(lambda c: releases.get(c, name, version or ""))
-    if version is None or release is None:
-        return {"ok": False, "why": f"{name} has no live release"}
-    captures = await _live(world, feature)
-    code, data = rules.sides(captures)
-    if rules.code_digest(code) != release.digest:
-        return {"ok": False, "why": f"what is live is not {version}: its code side differs"}
-    if not data:
-        return {"ok": False, "why": f"{name} has no data side"}
-    warnings = [f"{n}: {w}" for n, c in data.items() for w in c.warnings]
-    moment = Moment(feature=name, version=version, at=world.now(), captures=data, warnings=warnings)
-
-    def store(conn: Connection) -> int:
-        number = releases.add_moment(conn, moment)
-        event = Happened(
-            act="moment_added", actor=actor, after=version, facts={"moment": number, "warnings": len(warnings)}
-        )
-        events.append(conn, [event], world.now(), feature=name)
-        return number
-
-    return {"ok": True, "version": version, "moment": await world.store.write(store), "warnings": warnings}
