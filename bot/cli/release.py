@@ -180,6 +180,9 @@ async def show(feature: Feature, version: Version, *, as_json: AsJson = False) -
         say_json({**_brief(release, live), "captures": captures, "moments": listed})
         return
     line(f"{feature} {version}{_marks(release, live)}  {release.changelog}")
+    stint = rules.live_stint(stints)
+    if stint and stint.version == version and stint.mixed:
+        line(f"MIXED: {rules.mixed_words(stint.mixed)}: no moments are recorded")
     table(
         ["component", "kind", "version", "digest"],
         [(n, c.kind, c.pointer, c.digest[7:19]) for n, c in release.captures.items()],

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from bot.core.errors import Refused, Unknown, Usage
 from bot.core.target import CODE_SIDE, DATA_SIDE, Capture, Kind, Value, digest_of
+from bot.core.text import listed, near
 from bot.core.text import moment as parse_time
-from bot.core.text import near
 
 EXPECTED = "expected, not observed"
 """How everybody says that a release or a moment was computed from what the systems still hold."""
@@ -51,12 +51,14 @@ class Moment(Value):
 
 
 class Stint(Value):
-    """A time during which one release was live. ``until`` None: still live. ``rolled_back``: ended by a rollback."""
+    """A time during which one release was live. ``until`` None: still live. ``rolled_back``: ended by a rollback.
+    ``mixed``: data components that hold another release's data, so that no moment of it can be taken."""
 
     version: str
     since: datetime
     until: datetime | None = None
     rolled_back: bool = False
+    mixed: list[str] = Field(default_factory=list)
 
 
 def code_digest(captures: dict[str, Capture]) -> str:
@@ -144,9 +146,20 @@ def ever_rolled_back(stints: list[Stint], version: str) -> bool:
     return any(s.rolled_back for s in stints if s.version == version)
 
 
+def live_stint(stints: list[Stint]) -> Stint | None:
+    return next((s for s in stints if s.until is None), None)
+
+
 def live_version(stints: list[Stint]) -> str | None:
     """The release that is live now."""
-    return next((s.version for s in stints if s.until is None), None)
+    live = live_stint(stints)
+    return live.version if live else None
+
+
+def mixed_words(names: list[str]) -> str:
+    """What is to be said of a live release whose data is not all its own; empty if it is."""
+    verb = "holds" if len(names) == 1 else "hold"
+    return f"{listed(names)} {verb} another release's data since a rollback" if names else ""
 
 
 def mixed(

@@ -17,6 +17,7 @@ from bot.core.run import Happened, Run, Status
 from bot.core.run import Moved as Transition
 from bot.flows.capture import capture_release, not_captured
 from bot.flows.drive import REMIND_S
+from bot.flows.mixed import half_way
 from bot.flows.moments import take_moment
 from bot.flows.standing import standing
 from bot.flows.watch import wake_rivals
@@ -196,6 +197,8 @@ class Applier:
 
 def _mixed(conn: Connection, run: Run, now: datetime) -> None:
     """A run that was ended half-way leaves a feature that is neither release: said, listed, and held."""
+    if run.mode == "live" and run.purpose in (Purpose.rollback, Purpose.put_back):
+        half_way(conn, run)
     if run.left and run.mode == "live":
         releases.place_hold(conn, run.feature, run.id, f"{run.name} was aborted half-way", now)
         releases.leave(conn, run, run.left, now, now + timedelta(seconds=REMIND_S))

@@ -162,12 +162,15 @@ def _store(
     now = world.now()
     other = _refuse_unclear(conn, release, importing=bool(command.pointers))
     rules.same_or_refused(releases.get(conn, release.feature, release.version), release.version, release.captures)
+    if not command.pointers:
+        moment = moment.model_copy(update={"warnings": [*moment.warnings, *_now_its_own(conn, release)]})
     fresh = releases.add(conn, release)
     number = releases.add_moment(conn, moment) if moment.captures else 0
     if command.pointers:
         _past_stint(conn, world, command)
     else:
         releases.goes_live(conn, release.feature, release.version, now)
+        releases.mix(conn, release.feature, [])
         if fresh and lifts and other and releases.lift_hold(conn, release.feature, now):
             releases.close_left(conn, release.feature, "hold", "", now)
     releases.index_feature(conn, feature.feature, {p.name: world.targets.resource(p) for p in feature.parts()})
@@ -195,6 +198,14 @@ def _store(
             n: c.restorable_until.isoformat() for n, c in moment.captures.items() if c.restorable_until
         },
     }
+
+
+def _now_its_own(conn: Connection, release: Release) -> list[str]:
+    """Whoever captures the live release again after a rollback that left its data out says that it is right now."""
+    live = rules.live_stint(releases.stints(conn, release.feature))
+    if live is None or live.version != release.version or not live.mixed:
+        return []
+    return [f"{rules.mixed_words(live.mixed)}; what is live now counts as {release.version}'s from here on"]
 
 
 def not_captured(

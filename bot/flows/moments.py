@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from dataclasses import dataclass
 
 from bot.core import release as rules
 from bot.core.commands import Actor
@@ -16,7 +17,7 @@ from bot.core.target import DATA_SIDE
 from bot.core.text import hhmm
 from bot.flows.capture import live_captures
 from bot.flows.world import World
-from bot.store import events, messages, occurrences, releases
+from bot.store import events, messages, occurrences, releases, runs
 from bot.store.write import Connection
 
 log = logging.getLogger(__name__)
@@ -28,17 +29,39 @@ async def take_moment(world: World, name: str, actor: Actor) -> dict[str, object
     """One more moment of the live release's data side. None if the code side is no longer that release's, or a system
     does not answer: then, as for a moment with other doubts than the one before it, the feature's channel is told."""
     feature = world.books.feature(name)
-    release = await world.store.read(lambda c: _live_release(c, name))
-    if release is None:
-        return {"ok": False, "why": f"{name} has no live release"}
-    if not any(p.kind in DATA_SIDE for p in feature.parts()):
-        return {"ok": False, "why": f"{name} has no data side"}
-    looked = await _look(world, feature, release)
-    return await world.store.write(lambda c: _store(c, world, feature, release, looked, actor))
+    live = await world.store.read(lambda c: _live(c, name))
+    release = live.release
+    if release is None or live.busy or not any(p.kind in DATA_SIDE for p in feature.parts()):
+        return {"ok": False, "why": live.busy or f"{name} has no {'data side' if release else 'live release'}"}
+    looked = _refused(release, live.mixed) if live.mixed else await _look(world, feature, release)
+
+    def store(conn: Connection) -> dict[str, object]:
+        if _live(conn, name) != live:
+            return {"ok": False, "why": "a run or a capture has changed what is live meanwhile"}
+        return _store(conn, world, feature, release, looked, actor)
+
+    return await world.store.write(store)
 
 
-def _live_release(conn: Connection, name: str) -> Release | None:
-    return releases.get(conn, name, rules.live_version(releases.stints(conn, name)) or "")
+def _refused(release: Release, mixed: list[str]) -> Looked:
+    again = f"When it is right, capture {release.feature} {release.version} once more"
+    return None, [f"{rules.mixed_words(mixed)}. {again}"]
+
+
+@dataclass(frozen=True)
+class _Live:
+    """What is live, and whether its data may be recorded as its own. ``busy``: a run is changing it."""
+
+    release: Release | None
+    mixed: list[str]
+    busy: str
+
+
+def _live(conn: Connection, name: str) -> _Live:
+    stint = rules.live_stint(releases.stints(conn, name))
+    release = releases.get(conn, name, stint.version) if stint else None
+    busy = runs.at_work(conn, name)
+    return _Live(release, stint.mixed if stint else [], f"{busy[0]} is changing {name}" if busy else "")
 
 
 async def _look(world: World, feature: Feature, release: Release) -> Looked:

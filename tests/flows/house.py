@@ -160,7 +160,7 @@ def write_table(folder: Path, live: str, **more: object) -> None:
 def with_table(house: House) -> None:
     """The feature gets a dataset, which a program speaks for."""
     file = house.folder / "table.json"
-    verbs = ("inspect", "capture", "restore")
+    verbs = ("inspect", "capture", "restore", "verify")
     argv = {verb: [sys.executable, "-I", "-S", table.__file__, verb, str(file)] for verb in verbs}
     books = house.folder / "playbooks"
     (books / "targets.yaml").write_text((books / "targets.yaml").read_text() + "jobs: {type: command}\n")

@@ -1,6 +1,7 @@
 """A company's table in small: a JSON file with its versions, and the program that speaks for it to the command target.
 
-``table.json``: ``live``, the time of each version under ``versions``, and perhaps ``warnings`` and ``broken``.
+``table.json``: ``live``, the time of each version under ``versions``, and perhaps ``warnings``, ``wrong`` (what is read
+back is not what should be there) and ``broken`` (why nothing is answered).
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ def main(verb: str, file: Path) -> dict[str, Any]:
     if verb == "restore":
         file.write_text(json.dumps({**table, "live": asked["capture"]["pointer"]}))
         return {}
+    if verb == "verify":
+        return {"matched": 0 if table.get("wrong") else 1, "expected": 1}
     return state(table, asked.get("at") or table["live"])
 
 
