@@ -15,7 +15,7 @@ from bot.core.commands import CaptureRelease
 from bot.core.errors import NotRestorable, RollbotError, Usage
 from bot.core.release import Moment, Release
 from bot.flows.apply import captured_words
-from bot.flows.look import look
+from bot.flows.readiness import readiness
 from bot.store import releases
 
 app = typer.Typer(no_args_is_help=True, help="Capture what is live, import what systems still hold, see what there is.")
@@ -78,7 +78,10 @@ async def import_(
     live_from: Annotated[
         str | None, typer.Option(help="When it went live (UTC), e.g. 2026-11-12T09:00; approval rules look at it.")
     ] = None,
-    live_to: Annotated[str | None, typer.Option(help="Until when it was live (UTC).")] = None,
+    live_to: Annotated[
+        str | None,
+        typer.Option(help="Until when it was live (UTC), and of when its data is; else the dataset says that."),
+    ] = None,
     changelog: Annotated[str, typer.Option(help="What was new, in users' words.")] = "",
     *,
     as_json: AsJson = False,
@@ -125,12 +128,15 @@ async def list_(feature: Feature, *, as_json: AsJson = False) -> None:
     if as_json:
         say_json([_brief(r, live) for r in found])
         return
-    rows = [
-        (r.version + (" (live)" if r.version == live else ""), _time(r.created_at), r.digest[7:19], r.changelog)
-        for r in found
-    ]
+    rows = [(r.version + _marks(r, live), _time(r.created_at), r.digest[7:19], r.changelog) for r in found]
     empty = f"{feature} has no releases yet. Capture one: rollbot release capture {feature} VERSION"
     table(["release", "captured (UTC)", "digest", "changelog"], rows, empty=empty)
+
+
+def _marks(r: Release, live: str | None) -> str:
+    """`` (live; expected, not observed)``."""
+    marks = [mark for mark, holds in (("live", r.version == live), (rules.EXPECTED, r.expected)) if holds]
+    return f" ({'; '.join(marks)})" if marks else ""
 
 
 def _time(at: datetime) -> str:
@@ -173,14 +179,24 @@ async def show(feature: Feature, version: Version, *, as_json: AsJson = False) -
         listed = [m.model_dump(mode="json") for m in moments]
         say_json({**_brief(release, live), "captures": captures, "moments": listed})
         return
-    line(f"{feature} {version}{' (live)' if version == live else ''}  {release.changelog}")
+    line(f"{feature} {version}{_marks(release, live)}  {release.changelog}")
+    stint = rules.live_stint(stints)
+    if stint and stint.version == version and stint.mixed:
+        line(f"MIXED: {rules.mixed_words(stint.mixed)}: no moments are recorded")
     table(
         ["component", "kind", "version", "digest"],
         [(n, c.kind, c.pointer, c.digest[7:19]) for n, c in release.captures.items()],
         empty="no code side",
     )
-    rows = [(_time(m.at), ", ".join(f"{n} {c.pointer}" for n, c in m.captures.items())) for m in moments]
-    table(["moment (UTC)", "data side"], rows, empty="no moments of the data side")
+    rows = [
+        (
+            _time(m.at),
+            ", ".join(f"{n} {c.pointer}" for n, c in m.captures.items()),
+            rules.EXPECTED if m.expected else "",
+        )
+        for m in moments
+    ]
+    table(["moment (UTC)", "data side", ""], rows, empty="no moments of the data side")
     for warning in [*release.warnings, *(moments[0].warnings if moments else [])]:
         line(f"Doubt: {warning}")
 
@@ -190,11 +206,10 @@ async def show(feature: Feature, version: Version, *, as_json: AsJson = False) -
 async def ready(feature: Feature, version: Version, *, as_json: AsJson = False) -> None:
     """Can this release still be restored, how do we know, until when? Reads the bytes. Exit 3 if it cannot."""
     async with session() as before:
-        release, moments = await _found(before, feature, version)
+        await _found(before, feature, version)
     async with looking(feature) as s:
         s.parts.world.plan_s = READY_S
-        captures = {**release.captures, **(moments[0].captures if moments else {})}
-        found = (await look(s.parts.world, s.parts.books.feature(feature), captures, {}, diffs=False)).readiness
+        found = await readiness(s.parts.world, s.parts.books.feature(feature), version)
     if as_json:
         say_json({n: r.model_dump(mode="json") for n, r in found.items()})
     else:

@@ -105,7 +105,8 @@ class Accept(Value):
 
 
 class CaptureRelease(Value):
-    """Captures what is live as a release. ``pointers``: import from versions that the systems still hold."""
+    """Captures what is live as a release. ``pointers``: import from versions that the systems still hold.
+    ``keyed``: whoever sent it gave it a key; without one the same words after its end are another order."""
 
     act: Literal["capture"] = "capture"
     feature: str
@@ -117,6 +118,7 @@ class CaptureRelease(Value):
     live_from: str | None = None
     live_to: str | None = None
     channel: str = ""
+    keyed: bool = True
 
 
 class TakeMoment(Value):

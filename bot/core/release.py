@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 
 from pydantic import Field
 
-from bot.core.errors import Refused, Unknown
-from bot.core.target import CODE_SIDE, DATA_SIDE, Capture, Value, digest_of
-from bot.core.text import near
+from bot.core.errors import Refused, Unknown, Usage
+from bot.core.target import CODE_SIDE, DATA_SIDE, Capture, Kind, Value, digest_of
+from bot.core.text import listed, near
+from bot.core.text import moment as parse_time
+
+EXPECTED = "expected, not observed"
+"""How everybody says that a release or a moment was computed from what the systems still hold."""
 
 
 class Release(Value):
@@ -46,12 +51,14 @@ class Moment(Value):
 
 
 class Stint(Value):
-    """A time during which one release was live. ``until`` None: still live. ``rolled_back``: ended by a rollback."""
+    """A time during which one release was live. ``until`` None: still live. ``rolled_back``: ended by a rollback.
+    ``mixed``: data components that hold another release's data, so that no moment of it can be taken."""
 
     version: str
     since: datetime
     until: datetime | None = None
     rolled_back: bool = False
+    mixed: list[str] = Field(default_factory=list)
 
 
 def code_digest(captures: dict[str, Capture]) -> str:
@@ -70,16 +77,17 @@ def same_or_refused(existing: Release | None, version: str, captures: dict[str, 
     """Another code side under the same version is refused; raises Refused naming the components that differ."""
     if existing is None or existing.digest == code_digest(captures):
         return
-    differing = [
-        name
-        for name in sorted({*existing.captures, *captures})
-        if _identity(existing.captures.get(name)) != _identity(captures.get(name))
-    ]
     raise Refused(
-        f"{existing.feature} {version} exists with another code side ({', '.join(differing)} differ). "
+        f"{existing.feature} {version} exists with another code side "
+        f"({', '.join(differing(existing.captures, captures))} differ). "
         f"A release is immutable: capture this one under a new version.",
         rule="immutable release",
     )
+
+
+def differing(one: dict[str, Capture], other: dict[str, Capture]) -> list[str]:
+    """The components that are not the same thing in both."""
+    return [n for n in sorted({*one, *other}) if _identity(one.get(n)) != _identity(other.get(n))]
 
 
 def _identity(c: Capture | None) -> tuple[str, str, str] | None:
@@ -119,6 +127,16 @@ def choose_moment(
     return own[-1] if own else None
 
 
+def as_of(captures: dict[str, Capture], now: datetime) -> datetime:
+    """Of when imported data is: the newest time that a dataset's capture tells of itself, else ``now``."""
+    times = []
+    for capture in captures.values():
+        told = capture.observed.get("as_of") if capture.kind == Kind.dataset else None
+        with contextlib.suppress(Usage):  # a program of a team's own may say anything
+            times += [parse_time(str(told), now)] if told else []
+    return min(max(times), now) if times else now
+
+
 def live_for(stints: list[Stint], version: str, now: datetime) -> float:
     """Seconds that ``version`` was live, in all."""
     return sum(((s.until or now) - s.since).total_seconds() for s in stints if s.version == version)
@@ -128,9 +146,20 @@ def ever_rolled_back(stints: list[Stint], version: str) -> bool:
     return any(s.rolled_back for s in stints if s.version == version)
 
 
+def live_stint(stints: list[Stint]) -> Stint | None:
+    return next((s for s in stints if s.until is None), None)
+
+
 def live_version(stints: list[Stint]) -> str | None:
     """The release that is live now."""
-    return next((s.version for s in stints if s.until is None), None)
+    live = live_stint(stints)
+    return live.version if live else None
+
+
+def mixed_words(names: list[str]) -> str:
+    """What is to be said of a live release whose data is not all its own; empty if it is."""
+    verb = "holds" if len(names) == 1 else "hold"
+    return f"{listed(names)} {verb} another release's data since a rollback" if names else ""
 
 
 def mixed(

@@ -12,10 +12,13 @@ from bot.core.commands import Abort, Accept, CaptureRelease, Decide, Purpose, Re
 from bot.core.decide import Judging
 from bot.core.errors import Refused, RollbotError
 from bot.core.policy import Requirement
+from bot.core.release import EXPECTED
 from bot.core.run import Happened, Run, Status
 from bot.core.run import Moved as Transition
-from bot.flows.capture import capture_release, take_moment
+from bot.flows.capture import capture_release, not_captured
 from bot.flows.drive import REMIND_S
+from bot.flows.mixed import half_way
+from bot.flows.moments import take_moment
 from bot.flows.standing import standing
 from bot.flows.watch import wake_rivals
 from bot.flows.world import World
@@ -177,9 +180,11 @@ class Applier:
 
         def save(conn: Connection) -> None:
             if inbox.claim(conn, item.id):
-                inbox.applied(conn, item.id, result, now)
+                inbox.applied(conn, item.id, result, now, free_key=_again(item, result))
                 if say:
                     self._tell(conn, item, say)
+                if isinstance(item.command, CaptureRelease) and not result["ok"]:
+                    not_captured(conn, self.world, item.command, item.actor, f"inbox:{item.id}:refused", result)
 
         await self.world.store.write(save)
 
@@ -195,6 +200,7 @@ class Applier:
         except* RollbotError as group:
             error = _first(group)
             result = {"ok": False, "error": error.message, "code": error.code}
+            result |= {"rule": error.rule} if isinstance(error, Refused) and error.rule else {}
             say = f"Not captured: {error.message}"
         with contextlib.suppress(RollbotError):
             await self._done(item, result, say)
@@ -214,6 +220,8 @@ class Applier:
 
 def _mixed(conn: Connection, run: Run, now: datetime) -> None:
     """A run that was ended half-way leaves a feature that is neither release: said, listed, and held."""
+    if run.mode == "live" and run.purpose in (Purpose.rollback, Purpose.put_back):
+        half_way(conn, run)
     if run.left and run.mode == "live":
         releases.place_hold(conn, run.feature, run.id, f"{run.name} was aborted half-way", now)
         releases.leave(conn, run, run.left, now, now + timedelta(seconds=REMIND_S))
@@ -240,11 +248,27 @@ def _move(run: Run, command: Pressed, item: Item, judging: Judging) -> Transitio
             return decide.accept(run, command, item.actor, judging)
 
 
+def _again(item: Item, result: dict[str, object]) -> bool:
+    """May a machine order this capture once more under the same key? After a failure always; else only where the key
+    was made from its words. A person's press is one press for ever."""
+    order = item.command
+    if not isinstance(order, CaptureRelease) or item.actor.via != "hook":
+        return False
+    return not (result["ok"] and order.keyed)
+
+
 def captured_words(result: dict[str, object]) -> str:
     """What a capture says for itself."""
     parts = result.get("components")
     listed = ", ".join(f"{k} {v}" for k, v in parts.items()) if isinstance(parts, dict) else ""
     warnings = result.get("warnings")
     said = "".join(f"\nDoubt: {w}" for w in warnings) if isinstance(warnings, list) else ""
-    what = "Captured" if result.get("new") else "Another moment of"
-    return f"{what} {result.get('feature')} {result.get('version')}: {listed}.{said}"
+    new, expected, at = result.get("new"), result.get("expected"), result.get("data_at")
+    what = "Another moment of" if not new else "Imported" if expected else "Captured"
+    computed = f", {EXPECTED}" if expected else ""
+    said = f" Data as of {_minute(str(at))} UTC.{said}" if expected and at else said
+    return f"{what} {result.get('feature')} {result.get('version')}{computed}: {listed}.{said}"
+
+
+def _minute(at: str) -> str:
+    return at[:16].replace("T", " ")

@@ -1,13 +1,15 @@
-"""Capturing what is live as a release, importing one from what the systems still hold, and taking moments."""
+"""Capturing what is live as a release, and importing one from what the systems still hold."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import Mapping
 
 from bot.core import release as rules
 from bot.core.commands import Actor, CaptureRelease
-from bot.core.errors import NotRestorable, Refused, TargetError, Usage
+from bot.core.errors import NotRestorable, Refused, RollbotError, TargetError, Usage
 from bot.core.feature import VERSION, Feature
 from bot.core.ports import Component, Errand
 from bot.core.release import Moment, Release, Stint
@@ -16,9 +18,10 @@ from bot.core.target import Capture, Kind, State
 from bot.core.text import moment as parse_time
 from bot.flows.look import context
 from bot.flows.world import World
-from bot.store import events, releases
+from bot.store import events, messages, releases
 from bot.store.write import Connection
 
+log = logging.getLogger(__name__)
 EXPECTED = "dataset"
 """For online rows: what this release's own dataset says should be served."""
 CAPTURE_S = 600.0
@@ -39,12 +42,12 @@ async def capture_release(
         raise Usage(f"{command.version!r} is no version name: letters, digits and . _ + - (at most 64)")
     feature = world.books.feature(command.feature)
     importing = bool(command.pointers)
-    captures = await (_import(world, feature, command) if importing else _live(world, feature))
+    captures = await (_import(world, feature, command) if importing else live_captures(world, feature))
     release, moment = _made(world, feature, command, captures, expected=importing)
     return await world.store.write(lambda c: _store(c, world, feature, command, release, moment, actor, lifts=lifts))
 
 
-async def _live(world: World, feature: Feature) -> dict[str, Capture]:
+async def live_captures(world: World, feature: Feature) -> dict[str, Capture]:
     """All components together: versions are read again after the last one, and a moved one fails the capture."""
     parts = _captured(feature)
     before = await _states(world, parts)
@@ -137,7 +140,8 @@ def _made(
         warnings=mixed + [f"{n}: {w}" for n, c in code.items() for w in c.warnings],
     )
     warnings = [f"{n}: {w}" for n, c in data.items() for w in c.warnings]
-    at = parse_time(command.live_to, now) if command.live_to else now
+    at = rules.as_of(data, now) if expected else now
+    at = parse_time(command.live_to, now) if command.live_to else at
     moment = Moment(
         feature=feature.feature, version=command.version, at=at, captures=data, expected=expected, warnings=warnings
     )
@@ -158,12 +162,15 @@ def _store(
     now = world.now()
     other = _refuse_unclear(conn, release, importing=bool(command.pointers))
     rules.same_or_refused(releases.get(conn, release.feature, release.version), release.version, release.captures)
+    if not command.pointers:
+        moment = moment.model_copy(update={"warnings": [*moment.warnings, *_now_its_own(conn, release)]})
     fresh = releases.add(conn, release)
     number = releases.add_moment(conn, moment) if moment.captures else 0
     if command.pointers:
         _past_stint(conn, world, command)
     else:
         releases.goes_live(conn, release.feature, release.version, now)
+        releases.mix(conn, release.feature, [])
         if fresh and lifts and other and releases.lift_hold(conn, release.feature, now):
             releases.close_left(conn, release.feature, "hold", "", now)
     releases.index_feature(conn, feature.feature, {p.name: world.targets.resource(p) for p in feature.parts()})
@@ -183,12 +190,46 @@ def _store(
         "version": release.version,
         "digest": release.digest,
         "moment": number,
+        "expected": moment.expected,
+        "data_at": moment.at.isoformat() if number else None,
         "warnings": said,
         "components": {n: c.pointer for n, c in {**release.captures, **moment.captures}.items()},
         "restorable_until": {
             n: c.restorable_until.isoformat() for n, c in moment.captures.items() if c.restorable_until
         },
     }
+
+
+def _now_its_own(conn: Connection, release: Release) -> list[str]:
+    """Whoever captures the live release again after a rollback that left its data out says that it is right now."""
+    live = rules.live_stint(releases.stints(conn, release.feature))
+    if live is None or live.version != release.version or not live.mixed:
+        return []
+    return [f"{rules.mixed_words(live.mixed)}; what is live now counts as {release.version}'s from here on"]
+
+
+def not_captured(
+    conn: Connection, world: World, command: CaptureRelease, actor: Actor, key: str, result: Mapping[str, object]
+) -> None:
+    """A refusal or an outside system's trouble, for the record; and where nobody waits for the answer in Slack, a line
+    in the feature's channel under ``key``."""
+    why, now = str(result.get("error", "")), world.now()
+    heard = logging.INFO if actor.via in ("slack", "cli") else logging.WARNING
+    log.log(heard, "%s %s was not captured for %s: %s", command.feature, command.version, actor.id, why)
+    channel = ""
+    with contextlib.suppress(RollbotError):
+        channel = world.books.feature(command.feature).channel
+    if channel and actor.via != "slack":
+        text = f"{command.feature} {command.version} was not captured, as {actor.id} had ordered: {why}"
+        messages.want(conn, key, purpose="notice", channel=channel, body={"text": text}, now=now)
+    event = Happened(
+        act="capture_refused",
+        actor=actor,
+        after=command.version,
+        facts={"rule": str(result.get("rule", ""))},
+        texts={"why": why},
+    )
+    events.append(conn, [event], now, feature=command.feature)
 
 
 def _refuse_unclear(conn: Connection, release: Release, *, importing: bool) -> bool:
@@ -219,31 +260,3 @@ def _past_stint(conn: Connection, world: World, command: CaptureRelease) -> None
         raise Refused("another release is live; say until when this one was: --live-to T", rule="one live release")
     if not any(s.version == command.version and s.since == since for s in known):
         releases.add_stint(conn, command.feature, Stint(version=command.version, since=since, until=until))
-
-
-async def take_moment(world: World, name: str, actor: Actor) -> dict[str, object]:
-    """One more moment of the live release's data side; none if the code side is no longer that release's."""
-    feature = world.books.feature(name)
-    stints = await world.store.read(lambda c: releases.stints(c, name))
-    version = rules.live_version(stints)
-    release = await world.store.read(lambda c: releases.get(c, name, version or ""))
-    if version is None or release is None:
-        return {"ok": False, "why": f"{name} has no live release"}
-    captures = await _live(world, feature)
-    code, data = rules.sides(captures)
-    if rules.code_digest(code) != release.digest:
-        return {"ok": False, "why": f"what is live is not {version}: its code side differs"}
-    if not data:
-        return {"ok": False, "why": f"{name} has no data side"}
-    warnings = [f"{n}: {w}" for n, c in data.items() for w in c.warnings]
-    moment = Moment(feature=name, version=version, at=world.now(), captures=data, warnings=warnings)
-
-    def store(conn: Connection) -> int:
-        number = releases.add_moment(conn, moment)
-        event = Happened(
-            act="moment_added", actor=actor, after=version, facts={"moment": number, "warnings": len(warnings)}
-        )
-        events.append(conn, [event], world.now(), feature=name)
-        return number
-
-    return {"ok": True, "version": version, "moment": await world.store.write(store), "warnings": warnings}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bot.core.commands import Purpose
 from bot.core.feature import Feature
 from bot.core.plan import PlanBody, Seen
-from bot.core.release import Moment, Release
+from bot.core.release import EXPECTED, Moment, Release
 from bot.core.run import Run
 from bot.core.target import DATA_SIDE, Capture, Kind
 from bot.core.text import listed, span
@@ -52,7 +52,7 @@ def doubts(k: Known) -> list[str]:
 def _of_release(k: Known) -> list[str]:
     said = [*(k.release.warnings if k.release else []), *(k.moment.warnings if k.moment else [])]
     if k.moment and k.moment.expected:
-        said.append("the served sample of this release was computed, not observed")
+        said.append(f"the served sample of this release is {EXPECTED}")
     if k.body.purpose == Purpose.rollback and k.moment is None and any(s.kind in DATA_SIDE for s in k.body.steps):
         said.append("this release has no moment of its data side")
     return said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot.core import progress
 from bot.core.commands import Purpose
@@ -15,6 +15,7 @@ from bot.core.feature import Feature
 from bot.core.plan import Plan, changed_since
 from bot.core.run import Run, RunStep, Status
 from bot.flows.begin import begin
+from bot.flows.mixed import half_way, mixed_after
 from bot.flows.plan import make_plan
 from bot.flows.steps import do_step, flush_progress
 from bot.flows.watch import gone_back, let_go, wake_rivals
@@ -237,19 +238,31 @@ async def _finish(world: World, lease: Lease, run: Run) -> None:
     await wake_rivals(world, run)
 
 
+def _goes_live(conn: Connection, run: Run, now: datetime) -> None:
+    """What was verified, or restored and accepted by a person, is live under its name; and whose data that is, is kept
+    with it."""
+    there = all(s.status == "done" for s in run.steps if s.verb == "restore") and run.purpose == Purpose.rollback
+    if not (run.status == Status.succeeded or there) or not run.to_version:
+        half_way(conn, run)
+        return
+    mixed = mixed_after(conn, run)
+    releases.goes_live(conn, run.feature, run.to_version, now, rolled_back=run.purpose == Purpose.rollback)
+    releases.mix(conn, run.feature, mixed)
+
+
 def _consequences(conn: Connection, run: Run, world: World) -> None:
     """What a finished run means for the feature: what is live, what is held, what was left behind."""
     now = world.now()
     if run.mode != "live":
         return
     if run.purpose == Purpose.rollback and run.to_version:
-        if all(s.status == "done" for s in run.steps if s.verb == "restore"):  # accepted or verified, it is there
-            releases.goes_live(conn, run.feature, run.to_version, now, rolled_back=True)
+        _goes_live(conn, run, now)
         releases.close_left(conn, run.feature, "hold", "", now)  # what an earlier run left is said by this one now
         releases.lift_hold(conn, run.feature, now)
         releases.place_hold(conn, run.feature, run.id, f"rolled back to {run.to_version} by {run.name}", now)
+    if run.purpose == Purpose.put_back and run.to_version:
+        _goes_live(conn, run, now)
     if run.purpose == Purpose.put_back and run.to_version and run.status == Status.succeeded:
-        releases.goes_live(conn, run.feature, run.to_version, now)
         releases.close_left(conn, run.feature, "hold", "", now)
         releases.lift_hold(conn, run.feature, now)
     if run.purpose == Purpose.lift:

@@ -11,7 +11,7 @@ from bot.slack.lint import escape, lint, lint_call
 from bot.slack.views.card import card
 from bot.slack.views.live import live
 from bot.slack.views.outcome import broken_glass, outcome, reminder, still_left
-from bot.slack.views.words import Scene, Shown, section
+from bot.slack.views.words import SECTION, Scene, Shown, paragraphs, said, section
 from bot.store.messages import Message
 
 log = logging.getLogger(__name__)
@@ -47,6 +47,8 @@ def render(message: Message, scene: Scene | None) -> Shown | None:
     """What the message says; GONE where it has nothing to say now."""
     if message.purpose == "checkpoint":
         return checkpoint(str(message.body.get("note", "")))
+    if message.purpose == "notice":
+        return safe(notice(str(message.body.get("text", ""))))
     view = OF_RUN.get(message.purpose)
     if view is None or scene is None or not _still(message.purpose, scene):
         return GONE
@@ -75,6 +77,11 @@ def _still(purpose: str, scene: Scene) -> bool:
 def waits(run: Run) -> bool:
     """For somebody to say yes or no."""
     return run.status == Status.waiting and run.waiting_for == "approval"
+
+
+def notice(text: str) -> Shown:
+    """A line about a feature that belongs to no run."""
+    return Shown(said(text, SECTION), [section(paragraphs(text))])
 
 
 def checkpoint(note: str) -> Shown:

@@ -188,10 +188,20 @@ def claim(conn: sa.Connection, item: int) -> bool:
     return conn.execute(row).first() is not None
 
 
-def applied(conn: sa.Connection, item: int, result: dict[str, object], now: datetime) -> None:
-    """Marks a row as applied, with what came of it."""
-    done = sa.update(t.inbox).where(t.inbox.c.id == item)
-    conn.execute(done.values(applied_at=iso(now), result=json.dumps(result)))
+def applied(
+    conn: sa.Connection, item: int, result: dict[str, object], now: datetime, *, free_key: bool = False
+) -> None:
+    """Marks a row as applied, with what came of it. ``free_key``: the same key again is a new row from now on."""
+    values: dict[str, object] = {"applied_at": iso(now), "result": json.dumps(result)}
+    if free_key:  # no key from outside has a space, so nobody else can have this one
+        values["request_key"] = t.inbox.c.request_key + f" {item}"
+    conn.execute(sa.update(t.inbox).where(t.inbox.c.id == item).values(values))
+
+
+def item(conn: sa.Connection, number: int) -> Item | None:
+    """One row, applied or not."""
+    row = conn.execute(sa.select(t.inbox).where(t.inbox.c.id == number)).first()
+    return _item(row) if row else None
 
 
 def result_of(conn: sa.Connection, item: int) -> dict[str, object] | None:

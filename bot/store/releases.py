@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -67,9 +68,21 @@ def stints(conn: sa.Connection, feature: str) -> list[Stint]:
         sa.select(t.stints).where(t.stints.c.feature == feature).order_by(t.stints.c.since, t.stints.c.id)
     )
     return [
-        Stint(version=r.version, since=when(r.since), until=maybe_when(r.until), rolled_back=bool(r.rolled_back))
+        Stint(
+            version=r.version,
+            since=when(r.since),
+            until=maybe_when(r.until),
+            rolled_back=bool(r.rolled_back),
+            mixed=json.loads(r.mixed or "[]"),
+        )
         for r in rows
     ]
+
+
+def mix(conn: sa.Connection, feature: str, mixed: list[str]) -> None:
+    """These data components hold another release's data than the live one's; none: all are its own."""
+    live = sa.update(t.stints).where(t.stints.c.feature == feature, t.stints.c.until.is_(None))
+    conn.execute(live.values(mixed=json.dumps(mixed) if mixed else None))
 
 
 def goes_live(conn: sa.Connection, feature: str, version: str, now: datetime, *, rolled_back: bool = False) -> None:

@@ -189,6 +189,7 @@ stints = sa.Table(
     sa.Column("since", WHEN, nullable=False),
     sa.Column("until", WHEN, nullable=True),
     sa.Column("rolled_back", sa.Boolean(name="rolled_back"), nullable=False),
+    sa.Column("mixed", T, nullable=True),
 )
 _LIVE = stints.c.until.is_(None)
 sa.Index("uq_stints_live", stints.c.feature, unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE)

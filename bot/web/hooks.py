@@ -1,4 +1,4 @@
-"""For machines: CI captures a release after a deploy, and asks whether a feature is held before one."""
+"""For machines: CI captures a release after a deploy and asks what came of it, and before one whether it is held."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from bot.web.gate import Refused, body_of
 log = logging.getLogger(__name__)
 MOST_BYTES = 64 * 1024
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_NUMBER = re.compile(r"[0-9]{1,15}")
 
 
 class ReleaseHook(BaseModel):
@@ -47,19 +48,33 @@ class Hooks:
 
     async def release(self, request: web.Request) -> web.Response:
         """202 with the inbox row once it is durable; the capture itself goes on behind. The same Idempotency-Key (or
-        the same body, without one) again is the same capture."""
+        the same body, without one) is the same capture while that is under way, and with a key also after it stands."""
         try:
             name = self._who(request)
             body = await body_of(request, MOST_BYTES)
-            command = self._command(body)
-            taken = await self._take(name, _key(request, body), command)
+            key, keyed = _key(request, body)
+            taken = await self._take(name, key, self._command(body, keyed=keyed))
         except Refused as e:
             return _json(e.status, {"error": e.why})
         except StoreDown as e:
             return _json(503, {"error": e.message})
         except RollbotError as e:
             return _json(404 if isinstance(e, Unknown) else 400, {"error": e.message})
-        return _json(202, {"accepted": taken.id, "fresh": taken.fresh})
+        return _json(202, {"accepted": taken.id, "fresh": taken.fresh, "result": f"/hooks/release/{taken.id}"})
+
+    async def result(self, request: web.Request) -> web.Response:
+        """What came of an order that this token gave: 202 while it is under way, 200 once it is captured, 422 if it
+        was not; 404 for any other."""
+        try:
+            name = self._who(request)
+        except Refused as e:
+            return _json(e.status, {"error": e.why})
+        number = _NUMBER.fullmatch(request.match_info["id"])
+        told = await self._world.store.read(lambda conn: _told(conn, name, int(number[0]))) if number else None
+        if told is None:
+            return _json(404, {"error": "this token ordered no such capture"})
+        status = 202 if not told["done"] else 200 if told["ok"] else 422
+        return _json(status, told)
 
     def _who(self, request: web.Request) -> str:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -70,7 +85,7 @@ class Hooks:
             raise Refused(401, "send a known token: Authorization: Bearer TOKEN")
         return found[0]
 
-    def _command(self, body: bytes) -> CaptureRelease:
+    def _command(self, body: bytes, *, keyed: bool) -> CaptureRelease:
         try:
             hook = ReleaseHook.model_validate_json(body)
         except ValidationError as e:
@@ -80,7 +95,7 @@ class Hooks:
         if not VERSION.match(hook.version) or hook.version.lower() == "previous":
             raise Refused(400, f"version: {hook.version!r} is no version name (letters, digits, . _ + -)")
         feature = self._world.books.feature(hook.feature)
-        return CaptureRelease(**{**hook.model_dump(), "feature": feature.feature})
+        return CaptureRelease(**{**hook.model_dump(), "feature": feature.feature, "keyed": keyed})
 
     async def _take(self, name: str, key: str, command: CaptureRelease) -> inbox.Taken:
         now, actor = self._world.now(), Actor(kind="token", id=name, via="hook")
@@ -112,13 +127,23 @@ class Hooks:
         return _json(200, {"feature": feature, "held": False})
 
 
-def _key(request: web.Request, body: bytes) -> str:
+def _key(request: web.Request, body: bytes) -> tuple[str, bool]:
+    """Under which the order is stored, and whether CI gave it."""
     given = request.headers.get("Idempotency-Key")
     if given is None:
-        return hashlib.sha256(body).hexdigest()
+        return hashlib.sha256(body).hexdigest(), False
     if not _KEY.fullmatch(given):
         raise Refused(400, "Idempotency-Key: 1 to 200 printable characters without spaces")
-    return f"given:{given}"
+    return f"given:{given}", True
+
+
+def _told(conn: Connection, name: str, number: int) -> dict[str, object] | None:
+    """What came of an order; None if it is not one of this token's."""
+    item = inbox.item(conn, number)
+    if item is None or (item.actor.via, item.actor.id) != ("hook", name):
+        return None
+    result = inbox.result_of(conn, number)
+    return {"accepted": number, "done": result is not None, **(result or {})}
 
 
 def _json(status: int, body: Mapping[str, Any]) -> web.Response:

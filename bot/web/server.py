@@ -34,6 +34,7 @@ def build_app(
         app.router.add_post("/slack/events", door.handle)
     hooks, health = Hooks(world, tokens or {}), Health(world, slack, beat)
     app.router.add_post("/hooks/release", hooks.release)
+    app.router.add_get("/hooks/release/{id}", hooks.result)
     app.router.add_get("/gate/{feature}", hooks.gate)
     app.router.add_get("/healthz", health.alive)
     app.router.add_get("/readyz", health.ready)

@@ -24,6 +24,13 @@ def verify(models: dict[str, Any], wanted: str) -> dict[str, Any]:
     return {"matched": 4 if same else 3, "expected": 4}
 
 
+def readiness(models: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """Held or not, and which other captures of the release were told with the question."""
+    beside = sorted(asked["context"].get("siblings", {}))
+    held = asked["capture"]["pointer"] in models["held"]
+    return {"status": "ready" if held else "not_ready", "reasons": [f"beside {', '.join(beside)}"]}
+
+
 def main(verb: str, file: Path) -> dict[str, Any]:
     asked = json.load(sys.stdin)
     models = json.loads(file.read_text())
@@ -31,6 +38,8 @@ def main(verb: str, file: Path) -> dict[str, Any]:
     if verb == "restore":
         file.write_text(json.dumps(models | {"live": wanted}))
         return {"changed": models["live"] != wanted, "pointer": wanted}
+    if verb == "readiness":
+        return readiness(models, asked)
     if verb == "verify":
         return verify(models, wanted)
     return capture(models, asked.get("at")) if verb == "capture" else live(models)

@@ -23,6 +23,7 @@ from bot.store.write import open_store
 
 ROOT = Path(__file__).resolve().parents[2]
 REGISTRY = Path(__file__).with_name("registry.py")
+TABLE = Path(__file__).parents[1] / "flows/table.py"
 ANA, BEN, CLEO, SAM = "T1/ANA", "T1/BEN", "T1/CLEO", "T1/SAM"
 POLICY = """
 policy: 1
@@ -142,14 +143,24 @@ def _ended(process: subprocess.Popen[str]) -> Said:
 
 def with_model(terminal: Terminal) -> None:
     """The sample feature gets a model in a registry that a program speaks for."""
-    program = [sys.executable, "-I", "-S", str(REGISTRY)]
-    verbs = ("inspect", "capture", "restore", "verify")
-    argv = {verb: [*program, verb, str(terminal.file("models.json"))] for verb in verbs}
+    verbs = ("inspect", "capture", "readiness", "restore", "verify")
+    _with_programs(terminal, "model", REGISTRY, terminal.file("models.json"), verbs)
+    terminal.models("12")
+
+
+def with_table(terminal: Terminal) -> None:
+    """The sample feature gets a dataset that a program speaks for; 38 is live, of which 37 was the version before."""
+    times = {"37": "2026-11-12T09:00:00+00:00", "38": "2026-11-22T01:10:00+00:00"}
+    terminal.file("table.json").write_text(json.dumps({"live": "38", "versions": times}))
+    _with_programs(terminal, "dataset", TABLE, terminal.file("table.json"), ("inspect", "capture", "restore"))
+
+
+def _with_programs(terminal: Terminal, component: str, program: Path, file: Path, verbs: tuple[str, ...]) -> None:
+    argv = {verb: [sys.executable, "-I", "-S", str(program), verb, str(file)] for verb in verbs}
     terminal.edit("playbooks/targets.yaml", "# jobs:       {type: command}", "jobs:       {type: command}")
     feature = terminal.file("playbooks/features/example.yaml")
-    model = json.dumps({"target": "jobs", **argv})
-    feature.write_text(feature.read_text().replace("\nslo:", f"\n  model: {model}\n\nslo:"))
-    terminal.models("12")
+    part = json.dumps({"target": "jobs", **argv})
+    feature.write_text(feature.read_text().replace("\nslo:", f"\n  {component}: {part}\n\nslo:"))
 
 
 def make_keys(database: Path, *people: str) -> dict[str, str]:

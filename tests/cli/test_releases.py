@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.terminal import ANA, BEN, Terminal, with_model
+from tests.cli.terminal import ANA, BEN, Terminal, with_model, with_table
 
 
 def test_a_capture_is_listed_shown_and_ready(terminal: Terminal) -> None:
@@ -79,6 +79,35 @@ def test_a_release_is_made_from_what_a_system_still_holds(terminal: Terminal) ->
     assert (shown["captures"]["model"]["pointer"], shown["expected"], shown["live"]) == ("11", True, False)
     assert gone.code == 1
     assert "holds no version 9" in gone.fault
+
+
+def test_an_import_says_of_when_its_data_is_and_that_nobody_saw_it(terminal: Terminal) -> None:
+    """An old dataset's own time is the moment's, and *expected, not observed* stands wherever the release is shown."""
+    with_table(terminal)
+    said = terminal("release", "import", "example", "v11", "dataset=37")
+    listed, shown = terminal("release", "list", "example"), terminal("release", "show", "example", "v11")
+    told = terminal("release", "import", "example", "v11", "dataset=37", "--live-to", "2026-11-14T09:00", "--json")
+    captured = terminal("release", "capture", "example", "v12")
+
+    start = (
+        "Imported example v11, expected, not observed: flag on for 100 %, dataset 37. Data as of 2026-11-12 09:00 UTC."
+    )
+    assert said.out.splitlines()[0] == start
+    assert listed.out.splitlines()[1].startswith("v11 (expected, not observed)")
+    assert shown.out.splitlines()[0].startswith("example v11 (expected, not observed)")
+    assert [r.split() for r in shown.out.splitlines() if "dataset 37" in r] == [
+        ["2026-11-12", "09:00", "dataset", "37", "expected,", "not", "observed"]
+    ]
+    assert told.json["data_at"] == "2026-11-14T09:00:00+00:00"
+    assert captured.out.splitlines()[0] == "Captured example v12: flag on for 100 %, dataset 38."
+
+
+def test_readiness_knows_what_stands_beside(models: Terminal) -> None:
+    """Each component is asked with the captures of its siblings, as from Slack and as on a plan."""
+    ready = models("release", "ready", "example", "v11", "--json")
+
+    assert ready.code == 0, ready.err
+    assert ready.json["model"] == ready.json["model"] | {"status": "ready", "reasons": ["beside flag, model"]}
 
 
 def test_names_that_are_not_there_get_suggestions(two: Terminal) -> None:

@@ -51,6 +51,23 @@ def test_previous_skips_what_was_rolled_back_from() -> None:
     assert r.previous([]) is None
 
 
+@pytest.mark.parametrize(
+    ("told", "at"),
+    [
+        (("2026-11-12T09:00:00+00:00", "2026-11-12T10:00"), "12 10:00"),
+        ((None, "soon"), "22 03:00"),
+        (("2027-01-01",), "22 03:00"),
+    ],
+)
+def test_imported_data_is_of_the_time_that_its_datasets_tell(told: tuple[str | None, ...], at: str) -> None:
+    """The newest of them; now, if none tells one that can be read, and never a time to come."""
+    captures = {
+        str(n): cap("1", Kind.dataset).model_copy(update={"observed": {"as_of": as_of}}) for n, as_of in enumerate(told)
+    }
+
+    assert r.as_of({**captures, "model": cap("1")}, T0).strftime("%d %H:%M") == at
+
+
 def test_the_newest_moment_or_the_newest_not_after_a_time() -> None:
     """``to v12`` and ``to v12 at 01:00``."""
     moments = [Moment(id=n, feature="f", version="v1", at=hours(n)) for n in range(3)]

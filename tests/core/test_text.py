@@ -138,4 +138,4 @@ def test_lists(words: list[str], said: str) -> None:
 def test_a_time_outside_all_time_is_no_time() -> None:
     """Its time zone would carry it before the first year."""
     with pytest.raises(Usage, match="before or after all time"):
-        moment("0001-01-01T00:00+23:00", datetime(2026, 11, 22, tzinfo=UTC))
+        text.moment("0001-01-01T00:00+23:00", datetime(2026, 11, 22, tzinfo=UTC))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import sys
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from bot.store import inbox, migrate, runs
 from bot.store.inbox import Taken
 from bot.store.write import Store, open_store
 from bot.targets import command, flagd
+from tests.flows import table
 from tests.services import FakeClock
 
 ANA, BEN, CLEO, SAM = "T1/ANA", "T1/BEN", "T1/CLEO", "T1/SAM"
@@ -36,7 +38,9 @@ playbook: standard
 steps:
   - hold: pipeline
   - {disable: flag, timeout: 4s, retries: 1}
+  - restore: dataset
   - restore: model
+  - verify: dataset
   - verify: model
   - enable: flag
   - verify: flag
@@ -145,6 +149,24 @@ consumers: [pricing]
 components:
   flag: {target: flags, flag: fares}
 """
+
+
+def write_table(folder: Path, live: str, **more: object) -> None:
+    """The table of the feature; it holds 37, 38 and 39."""
+    times = {str(n): f"2026-11-{n - 20}T09:00:00+00:00" for n in (37, 38, 39)}
+    (folder / "table.json").write_text(json.dumps({"live": live, "versions": times, **more}))
+
+
+def with_table(house: House) -> None:
+    """The feature gets a dataset, which a program speaks for."""
+    file = house.folder / "table.json"
+    verbs = ("inspect", "capture", "restore", "verify")
+    argv = {verb: [sys.executable, "-I", "-S", table.__file__, verb, str(file)] for verb in verbs}
+    books = house.folder / "playbooks"
+    (books / "targets.yaml").write_text((books / "targets.yaml").read_text() + "jobs: {type: command}\n")
+    part = json.dumps({"target": "jobs", **argv})
+    (books / "features/fares.yaml").write_text(f"{FARES}  dataset: {part}\n")
+    write_table(house.folder, "38")
 
 
 async def open_house(folder: Path, clock: FakeClock, url: str) -> House:

@@ -182,6 +182,15 @@ async def test_status_history_and_versions(full: Office) -> None:
     assert versions.index("v2 LIVE") < versions.index("v1 live ") and '"the good one"' in versions
 
 
+async def test_status_says_whose_data_is_live(full: Office) -> None:
+    """Data that a rollback left out is named while it is another release's."""
+    assert "MIXED" not in str((await full.typed("status fares")).body)
+    await full.house.store.write(lambda c: releases.mix(c, "fares", ["dataset"]))
+    assert "MIXED: dataset holds another release's data since a rollback" in str(
+        (await full.typed("status fares")).body
+    )
+
+
 async def test_history_is_paged(full: Office) -> None:
     """Ten to a page; the button shows the next ten in their place, for this person."""
     for n in range(12):

@@ -359,10 +359,17 @@ def test_lists_are_paged_and_say_what_is_live() -> None:
 def test_status_says_what_is_going_on() -> None:
     """Open runs by their first line, holds, what was left behind, and the fault of a broken policy."""
     now = lists.Standing(
-        "f", "v12", [STATES["working"]], LEFT_ROWS, {"run": "R-3", "reason": "x"}, ["policy.yaml:3: no"]
+        "f",
+        "v12",
+        [STATES["working"]],
+        LEFT_ROWS,
+        {"run": "R-3", "reason": "x"},
+        ["policy.yaml:3: no"],
+        mixed=["a", "b"],
     )
     assert words(lists.status(now).blocks) == [
         "*f*: v12 is live",
+        "MIXED: a and b hold another release's data since a rollback: no moments are recorded",
         "R-17 driver_stats v13 -> v12 · PRODUCTION · running, 3 of 9 steps",
         "Held (R-3): x",
         "Left behind by R-17: driver_stats, pipeline is held",

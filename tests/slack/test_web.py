@@ -13,7 +13,8 @@ from bot.core.commands import Actor, Request
 from bot.store import inbox, releases
 from bot.store.write import Connection
 from bot.web.server import build_app
-from tests.slack.office import BEN, TOKENS, Office, get, post, serve
+from tests.flows.house import write_flag
+from tests.slack.office import ANA, BEN, PLAT, TOKENS, Office, get, post, serve
 
 BODY: dict[str, Any] = {
     "feature": "fares",
@@ -37,7 +38,7 @@ async def send(office: Office, body: Any = None, **headers: str) -> tuple[int, d
 async def test_ci_captures_a_release(office: Office) -> None:
     """202 once it is durable; then it is captured with everything CI said, by the token's name."""
     status, answer = await send(office)
-    assert status == 202 and answer == {"accepted": 1, "fresh": True}
+    assert status == 202 and answer == {"accepted": 1, "fresh": True, "result": "/hooks/release/1"}
     await office.house.settle()
     found = await office.house.store.read(lambda c: releases.get(c, "fares", "v7"))
     assert found is not None and (found.metrics, found.commit) == ({"auc": 0.91}, "abc123")
@@ -45,13 +46,72 @@ async def test_ci_captures_a_release(office: Office) -> None:
     assert [json.loads(b)["actor"] for b in bodies] == [{"id": "ci", "kind": "token"}]
 
 
+async def asked(office: Office, path: str, **headers: str) -> tuple[int, dict[str, Any]]:
+    status, text = await get(office.url + path, headers={**bearer(), **headers})
+    return status, json.loads(text)
+
+
+async def test_ci_hears_what_came_of_its_order(office: Office) -> None:
+    """202 while it is under way, 200 with what was captured, 422 with why it was not; 404 for what it did not order,
+    and nothing without its token."""
+    path = (await send(office))[1]["result"]
+    assert await asked(office, path) == (202, {"accepted": 1, "done": False})
+    await office.settle()
+    status, told = await asked(office, path)
+    assert (status, told["ok"], told["components"]) == (200, True, {"flag": "on for 100 %"})
+    write_flag(office.house.folder, share=50)
+    path = (await send(office, {**BODY, "changelog": "another"}))[1]["result"]
+    await office.settle()
+    status, told = await asked(office, path)
+    assert (status, told["ok"], "immutable" in told["error"]) == (422, False, True)
+    await office.type("capture fares v8")
+    assert [(await asked(office, f"/hooks/release/{n}"))[0] for n in ("3", "99", "x", "9" * 30)] == [404] * 4
+    assert (await asked(office, path, Authorization="Bearer guess"))[0] == 401
+
+
+async def test_a_capture_that_failed_is_said_recorded_and_can_be_ordered_again(office: Office) -> None:
+    """A line in the feature's channel, an event, and the same words or key once more are another order."""
+    flags = office.house.folder / "flags.json"
+    good = flags.read_text()
+    flags.write_text("{")
+    keyed = {"Idempotency-Key": "deploy-1"}
+    first, second = await send(office), await send(office, **keyed)
+    assert (await send(office, **keyed))[1] == {**second[1], "fresh": False}
+    await office.settle()
+    assert (await asked(office, first[1]["result"]))[0] == 422
+    said = [m.text for m in office.slack.channel(PLAT)]
+    assert len(said) == 2 and all("fares v7 was not captured, as ci had ordered:" in text for text in said)
+    acts = await office.house.store.read(lambda c: c.exec_driver_sql("SELECT act FROM events").scalars().all())
+    assert acts == ["capture_refused", "capture_refused"]
+
+    flags.write_text(good)
+    again = [await send(office), await send(office, **keyed)]
+    assert [a["fresh"] for _, a in again] == [True, True]
+    await office.settle()
+    assert [(await asked(office, a["result"]))[0] for _, a in again] == [200, 200]
+    assert len(office.slack.channel(PLAT)) == 2
+
+
+async def test_a_failure_that_was_heard_in_slack_is_not_said_in_the_channel(office: Office) -> None:
+    """Whoever typed the command is told privately, and the log has it."""
+    (office.house.folder / "flags.json").write_text("{")
+    await office.type("capture fares v1")
+
+    assert "Not captured" in office.told(ANA)[-1] and office.slack.channel(PLAT) == []
+    acts = await office.house.store.read(lambda c: c.exec_driver_sql("SELECT act FROM events").scalars().all())
+    assert acts == ["capture_refused"]
+
+
 async def test_the_same_hook_again_is_one_capture(office: Office) -> None:
-    """By Idempotency-Key, or by the body where there is none."""
+    """While it is under way; after it stands the same Idempotency-Key still is, and the same body is another order."""
     first, again = await send(office), await send(office)
     assert (first[1]["accepted"], again[1]["accepted"], again[1]["fresh"]) == (1, 1, False)
     keyed = [await send(office, {**BODY, "version": v}, **{"Idempotency-Key": "deploy-1"}) for v in ("v8", "v9")]
     assert [a["accepted"] for _, a in keyed] == [2, 2]
     assert (await send(office, **{"Idempotency-Key": "deploy-2"}))[1]["accepted"] == 3
+    await office.settle()
+    assert (await send(office, **{"Idempotency-Key": "deploy-2"}))[1]["accepted"] == 3
+    assert (await send(office))[1] == {"accepted": 4, "fresh": True, "result": "/hooks/release/4"}
 
 
 BAD = {

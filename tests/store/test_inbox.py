@@ -163,6 +163,16 @@ async def test_an_item_is_applied_by_one_worker(store: Store) -> None:
     assert await store.read(lambda c: inbox.result_of(c, taken.id)) == {"ok": True}
 
 
+async def test_a_freed_key_is_a_new_row_once(store: Store) -> None:
+    """What was applied and gave its key back is not found under it any more; its result stays."""
+    first = await store.intake(took("k"))
+    await store.write(lambda c: inbox.applied(c, first.id, {"ok": False}, NOW, free_key=True))
+    second, third = await store.intake(took("k")), await store.intake(took("k"))
+
+    assert (second.fresh, third.fresh, third.id) == (True, False, second.id)
+    assert await store.read(lambda c: inbox.result_of(c, first.id)) == {"ok": False}
+
+
 class Meanwhile:
     """Does something on another connection just before the first statement that begins with some words."""
 

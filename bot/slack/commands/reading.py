@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from bot.core.errors import Usage
-from bot.core.release import Release, Stint, live_version
+from bot.core.release import Release, Stint, live_stint
 from bot.core.run import Run
 from bot.flows.world import World
 from bot.slack.commands import names
@@ -39,14 +39,16 @@ async def standing(desk: Desk, feature: str = "") -> lists.Standing:
         return open_, left, stints, releases.hold(conn, feature) if feature else None
 
     found, left, stints, hold = await desk.world.store.read(read)
+    live = live_stint(stints)
     return lists.Standing(
         feature=feature,
-        live=live_version(stints),
+        live=live.version if live else None,
         open=await asyncio.gather(*(desk.scene(run, ask=False) for run in found[:OPEN])),
         left=left,
         hold=hold,
         faults=_faults(desk.world),
         more=len(found) > OPEN,
+        mixed=live.mixed if live else (),
     )
 
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 from bot.core.commands import CaptureRelease
 from bot.core.errors import RollbotError, Usage
 from bot.core.feature import VERSION, Feature
-from bot.core.release import Moment, Release
-from bot.flows.look import context, look
+from bot.flows.readiness import readiness
 from bot.flows.world import World
 from bot.slack.commands import names
 from bot.slack.commands.registry import Typed, subcommand
 from bot.slack.reply import Reply
-from bot.store import releases
-from bot.store.write import Connection
 
 
 @subcommand("capture", "capture FEATURE VERSION [CHANGELOG...]", "keep what is live now under a name, to go back to")
@@ -47,28 +44,22 @@ async def ready(typed: Typed) -> Reply:
         raise Usage("ready needs a version by name; /rollback versions FEATURE lists them")
 
     async def check() -> None:
-        await typed.desk.tell(origin, await readiness(world, feature, version))
+        await typed.desk.tell(origin, await in_one_line(world, feature, version))
 
     return Reply(f"Looking whether {feature.feature} {version} can still be restored...", then=check)
 
 
-async def readiness(world: World, feature: Feature, version: str) -> str:
-    """In one line; reads from the outside systems, writes nothing."""
-
-    def read(conn: Connection) -> tuple[Release | None, list[Moment]]:
-        return releases.get(conn, feature.feature, version), releases.moments(conn, feature.feature, version, limit=1)
-
-    release, moments = await world.store.read(read)
-    captures = {**(release.captures if release else {}), **(moments[0].captures if moments else {})}
+async def in_one_line(world: World, feature: Feature, version: str) -> str:
+    """Can this release still be restored, by component; reads from the outside systems, writes nothing."""
     try:
-        found = await look(world, feature, captures, context(feature.feature, None, version, captures), diffs=False)
+        found = await readiness(world, feature, version)
     except RollbotError as e:
         return f"{feature.feature} {version}: {e.message}"
     said = []
-    for name, answer in found.readiness.items():
+    for name, answer in found.items():
         word = {"ready": "ready", "not_ready": "NOT ready", "not_checked": "not checked"}[answer.status]
         until = f" until {answer.expires_at:%d %b %H:%M}" if answer.expires_at else ""
         said.append(f"{name} {word}{until}" + (f" ({'; '.join(answer.reasons)})" if answer.reasons else ""))
-    lacking = [p.name for p in feature.parts() if p.name not in captures and p.kind != "pipeline"]
+    lacking = [p.name for p in feature.parts() if p.name not in found and p.kind != "pipeline"]
     said += [f"{name} not captured" for name in lacking]
     return f"{feature.feature} {version}: {', '.join(said) or 'nothing was captured'}"

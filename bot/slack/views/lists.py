@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.core.release import Release, Stint
+from bot.core.release import EXPECTED, Release, Stint, mixed_words
 from bot.core.run import Run, verdict
 from bot.core.text import day, hhmm
 from bot.slack.views.card import first_line, said_accuracy, times
@@ -27,6 +27,7 @@ class Standing:
     hold: Mapping[str, Any] | None = None
     faults: Sequence[str] = ()
     more: bool = False
+    mixed: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def status(now: Standing) -> Shown:
     """Open runs, what is held, what was left behind, and faults with file and line."""
     about = now.feature or "Rollbot"
     lines = [f"*{said(about)}*" + (f": {said(now.live)} is live" if now.live else "")]
+    lines += [said(f"MIXED: {mixed_words(list(now.mixed))}: no moments are recorded")] if now.mixed else []
     lines += [said(f"{s.run.name} {first_line(s)}") for s in now.open]
     lines += [] if now.open else ["No open run."]
     lines += ["Older open runs are not shown."] if now.more else []
@@ -88,7 +90,7 @@ def versions(known: Known) -> Shown:
     for release in known.releases:
         lines.append(said(f"{release.version} {_lived(known.stints, release.version)}"))
         about = [f"captured {day(release.created_at)} {hhmm(release.created_at)}"]
-        about += ["computed, not observed"] if release.expected else []
+        about += [EXPECTED] if release.expected else []
         about += [", ".join(f"{k} {v:g}" for k, v in sorted(release.metrics.items())[:5])] if release.metrics else []
         about += [f"commit {release.commit[:12]}"] if release.commit else []
         about += [f'"{release.changelog}"'] if release.changelog else []
