@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator
 
@@ -79,6 +80,15 @@ def moment(value: str, now: datetime) -> datetime:
     except ValueError as e:
         raise Usage(f"{value!r} is no time; write 01:00 (UTC) or 2026-11-22T01:00") from e
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def is_address(text: str) -> bool:
+    """Something that can be posted to: http or https, with a host."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", text)
+    except ValueError:
+        return False
 
 
 def count(n: int, noun: str) -> str:

@@ -8,6 +8,7 @@ from functools import partial
 
 from bot.core.commands import Actor, TakeMoment
 from bot.core.errors import RollbotError
+from bot.core.feature import Feature
 from bot.core.run import Run
 from bot.flows.drive import REMIND_S
 from bot.flows.world import World
@@ -16,6 +17,7 @@ from bot.store.write import Connection
 
 TICKER = Actor(kind="schedule", id="ticker", via="ticker")
 Page = Callable[[str, dict[str, object]], Awaitable[None]]
+PAGED_TIER = 1
 PAGE_AFTER = (0.0, 300.0)
 """Seconds after the card at which tier 1 pages: at once, and again."""
 
@@ -59,18 +61,18 @@ async def _remind_of(world: World, run: Run, now: datetime, page: Page) -> int:
         if since >= after and await _once(world, f"{run.name}:{run.plan_no}:remind:{n}", now):
             await world.store.write(partial(_say, run, f"remind:{run.plan_no}:{n}", "reminder", now))
             said += 1
-    if policy.page and run.environment == "production":
+    if policy.page and await _tier(world, run) == PAGED_TIER:
         for n, after in enumerate(PAGE_AFTER):
             if since >= after and await _once(world, f"{run.name}:{run.plan_no}:page:{n}", now):
-                await page(
-                    policy.page,
-                    {
-                        "run": run.name,
-                        "feature": run.feature,
-                        "needs": run.requirement.say() if run.requirement else "",
-                    },
-                )
+                needs = run.requirement.say() if run.requirement else ""
+                await page(policy.page, {"run": run.name, "feature": run.feature, "needs": needs})
     return said
+
+
+async def _tier(world: World, run: Run) -> int | None:
+    """As it was when the card was made; a later edit of the feature's file is of the next plan."""
+    made = await world.store.read(lambda c: runs.load_plan(c, run.id, run.plan_no))
+    return Feature.model_validate(made.feature_doc).tier if made and made.feature_doc else None
 
 
 async def _once(world: World, key: str, now: datetime) -> bool:

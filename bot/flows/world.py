@@ -33,6 +33,10 @@ class Books(Protocol):
         """What is wrong with the policy file now; None if nothing is."""
         ...
 
+    def page_fault(self) -> str | None:
+        """Why nobody can be paged, though the policy is good; None if somebody can, or nobody shall."""
+        ...
+
 
 def _nobody() -> None:
     return None

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ValidationError
 from bot.core.errors import Fault, RollbotError, Unknown
 from bot.core.feature import Feature
 from bot.core.playbook import Playbook, Verb, bind
-from bot.core.policy import Policy
+from bot.core.policy import ADDRESS, Policy
 from bot.core.ports import Component
 from bot.core.target import Connection
-from bot.core.text import near
+from bot.core.text import is_address, near
 from bot.outside.playbooks import PlaybookFiles
 from bot.outside.registry import Registry
 from bot.outside.yamlfile import Document, fault_of
@@ -46,9 +46,10 @@ class TeamBooks:
         return self._model(self.files.playbook_document(name), Playbook)
 
     def policy(self) -> Policy:
-        """The present one, else the last good one. Raises Fault if there never was a good one."""
+        """The present one, else the last good one. Raises Fault if there never was a good one. A variable that is
+        not set costs the page only: who may approve must not hang on a pager."""
         try:
-            self._good_policy = self._model(self.files.policy_document(), Policy)
+            self._good_policy = self._policy()
         except Fault:
             if self._good_policy is None:
                 raise
@@ -59,6 +60,32 @@ class TeamBooks:
             self._model(self.files.policy_document(), Policy)
         except Fault as e:
             return e.message
+        return None
+
+    def _policy(self) -> Policy:
+        document = self.files.policy_document()
+        read = self._model(document, Policy)
+        try:
+            page = self._page(document)
+        except Fault:
+            page = ""
+        return read if read.page == page else read.model_copy(update={"page": page})
+
+    def _page(self, document: Document) -> str:
+        """Where to page, with its variables. Raises Fault, which says nothing of their values."""
+        if not self._model(document, Policy).page:
+            return ""
+        address = str(self.files.resolved(document, "page"))
+        if not is_address(address):
+            raise document.fault(f"page: what its variables make is no address: {ADDRESS}", "page")
+        return address
+
+    def page_fault(self) -> str | None:
+        if self.policy_fault() is None:
+            try:
+                self._page(self.files.policy_document())
+            except Fault as e:
+                return e.message
         return None
 
     def connections(self) -> dict[str, Connection]:
@@ -103,7 +130,7 @@ class TeamBooks:
             yield from (f.message for f in self.files.connection_faults().values())
         except Fault as e:
             yield e.message
-        if fault := self.policy_fault():
+        if fault := self.policy_fault() or self.page_fault():
             yield fault
         for name in self.files.playbook_names():
             try:

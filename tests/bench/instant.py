@@ -128,6 +128,9 @@ class Shelf:
     def policy_fault(self) -> str | None:
         return None
 
+    def page_fault(self) -> str | None:
+        return None
+
 
 class Nobody:
     """``core.ports.People``: only what the policy lists."""

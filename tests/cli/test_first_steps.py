@@ -80,6 +80,8 @@ FAULTS = [
     (STANDARD, "- disable: flag", "- disabel: flag", ("standard.yaml:", "'disabel'", "'disable'")),
     (STANDARD, "- disable: flag", "- disable: falg", ("standard", "'falg'", "'flag'")),
     (POLICY, "request: [everyone]", "reqest: [everyone]", ("policy.yaml:", "'reqest'", "'request'")),
+    (POLICY, "rules:", "page: pager.example\nrules:", ("policy.yaml:", "page:", "https://pager.example/rollbot")),
+    (POLICY, "rules:", 'page: "${NOWHERE}"\nrules:', ("policy.yaml:", "NOWHERE", "not set")),
     (TARGETS, "flags: {type: flagd,", "flags: {type: flagdd,", ("flagdd", "flagd")),
     (TARGETS, "file: flags.json", 'file: "${NOWHERE}"', ("targets.yaml:", "NOWHERE", "not set")),
 ]

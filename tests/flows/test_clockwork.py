@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import sqlalchemy as sa
 
 from bot.core import checkpoint as notes
@@ -53,6 +54,46 @@ async def test_waiting_cards_are_said_again_and_paged_once_each(house: House) ->
     assert said == [0, 0, 1, 0, 1, 1, 0]
     assert [body["run"] for _, body in PAGED] == [run.name, run.name]
     assert (await purposes(house)).count("reminder") == 3
+
+
+@pytest.mark.parametrize(("more", "pages"), [("tier: 2", 0), ("environment: staging", 2)])
+async def test_only_tier_1_is_paged_in_whatever_environment(house: House, more: str, pages: int) -> None:
+    """A feature of tier 2 in production pages nobody, one of tier 1 in staging does; and the tier is the one that
+    the card was made for."""
+    policy, feature = house.folder / "playbooks/policy.yaml", house.folder / "playbooks/features/fares.yaml"
+    policy.write_text(policy.read_text() + "page: http://127.0.0.1:9/page\n")
+    written = feature.read_text()
+    feature.write_text(f"{written}{more}\n")
+    PAGED.clear()
+    await two_releases(house)
+    await house.ask("v1")
+    feature.write_text(f"{written}tier: {3 if pages else 1}\n")
+    for _ in range(2):
+        await clockwork.remind(house.world, page)
+        house.clock.advance(300)
+    await clockwork.remind(house.world, page)
+
+    assert len(PAGED) == pages
+
+
+async def test_the_pagers_address_may_stand_in_the_environment(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``${PAGER_URL}`` is read there. Where it is not set or is no address, the rest of the policy holds, nobody is
+    paged, and the fault names file, line and variable, never the value."""
+    policy = house.folder / "playbooks/policy.yaml"
+    policy.write_text(policy.read_text() + 'page: "${PAGER_URL}"\n')
+    line = len(policy.read_text().splitlines())
+    books = house.world.books
+    monkeypatch.setenv("PAGER_URL", "https://pager.example/hush")
+    assert (books.policy().page, books.page_fault()) == ("https://pager.example/hush", None)
+
+    monkeypatch.setenv("PAGER_URL", "hush")
+    said = [books.page_fault()]
+    assert books.policy().page == ""
+    monkeypatch.delenv("PAGER_URL")
+    said.append(books.page_fault())
+    assert (books.policy().page, len(books.policy().rules)) == ("", 1)
+    assert all(f"policy.yaml:{line}: " in str(words) and "hush" not in str(words) for words in said)
+    assert "PAGER_URL is not set" in str(said[1])
 
 
 async def test_what_was_left_behind_is_repeated_until_it_is_gone(house: House) -> None:

@@ -51,8 +51,9 @@ async def standing(desk: Desk, feature: str = "") -> lists.Standing:
 
 
 def _faults(world: World) -> list[str]:
-    fault = world.books.policy_fault()
-    return [f"{fault} (the last good policy is used)"] if fault else []
+    policy, page = world.books.policy_fault(), world.books.page_fault()
+    said = [f"{policy} (the last good policy is used)"] if policy else []
+    return said + ([f"{page} (so nobody is paged)"] if page else [])
 
 
 @subcommand("history", "history FEATURE", "its runs, newest first")
