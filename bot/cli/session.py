@@ -259,7 +259,7 @@ async def _worker(s: Session) -> AsyncIterator[None]:
     finally:
         await worker.stop()
         with contextlib.suppress(RollbotError, OSError):
-            await clockwork.checkpoint(parts.world, parts.sign, parts.keep_checkpoint)
+            await clockwork.Checkpoints(parts.world, parts.sign, parts.keep_checkpoint).now()
         if parts.slack:
             with contextlib.suppress(RollbotError, OSError):
                 await parts.slack.publisher.publish_due()

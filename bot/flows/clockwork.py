@@ -15,6 +15,7 @@ from bot.flows.world import World
 from bot.store import events, inbox, messages, occurrences, releases, runs
 from bot.store.write import Connection
 
+DAILY = timedelta(hours=24)
 TICKER = Actor(kind="schedule", id="ticker", via="ticker")
 Page = Callable[[str, dict[str, object]], Awaitable[None]]
 PAGED_TIER = 1
@@ -102,27 +103,43 @@ def _left(conn: Connection, now: datetime, again: datetime) -> int:
     return len(due)
 
 
-async def checkpoint(world: World, sign: Callable[[int, bytes], str], keep: Callable[[str], None]) -> str | None:
-    """Signs the log as it stands and keeps the note outside the database; None if it has not grown."""
+class Checkpoints:
+    """Signs the log and keeps the note outside the database."""
 
-    def read(conn: Connection) -> tuple[int, bytes, str | None]:
-        at = events.head(conn)
-        return at.size, at.root, events.last_checkpoint(conn)
+    def __init__(self, world: World, sign: Callable[[int, bytes], str], keep: Callable[[str], None]) -> None:
+        self._world, self._sign, self._keep = world, sign, keep
+        self._looked = 0
+        """No run whose end is still to be signed for has an event before this one."""
 
-    size, root, last = await world.store.read(read)
-    if size == 0 or (last and last.split("\n")[1] == str(size)):
-        return None
-    note = sign(size, root)
-    keep(note)
-    now = world.now()
+    async def when_due(self) -> str | None:
+        """If a run has ended since the last one, and a day after it if the log has grown; the first one at once."""
+        size, last = await self._world.store.read(_grown)
+        if last is not None and self._world.now() - last[1] < DAILY:
+            start = max(self._looked, last[0])
+            if not await self._world.store.read(lambda c: events.ended_since(c, start)):
+                self._looked = size
+                return None
+        return await self.now()
 
-    def store(conn: Connection) -> None:
-        events.add_checkpoint(conn, size, note, now)
-        channel = world.books.policy().audit_channel
-        if channel:
-            messages.want(
-                conn, f"checkpoint:{size}", purpose="checkpoint", channel=channel, body={"note": note}, now=now
-            )
+    async def now(self) -> str | None:
+        """Of the log as it stands; None if it has not grown."""
+        size, last = await self._world.store.read(_grown)
+        if size == (last[0] if last else 0):
+            return None
+        at = await self._world.store.read(events.head)
+        note, now, channel = self._sign(at.size, at.root), self._world.now(), self._world.books.policy().audit_channel
+        self._keep(note)
 
-    await world.store.write(store)
-    return note
+        def store(conn: Connection) -> None:
+            events.add_checkpoint(conn, at.size, note, now)
+            if channel:
+                key = f"checkpoint:{at.size}"
+                messages.want(conn, key, purpose="checkpoint", channel=channel, body={"note": note}, now=now)
+
+        await self._world.store.write(store)
+        return note
+
+
+def _grown(conn: Connection) -> tuple[int, tuple[int, datetime] | None]:
+    """Events now, and at the last checkpoint with its time."""
+    return events.head(conn).size, events.last_signed(conn)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from bot.core import checkpoint as notes
 from bot.core.auditor import verify_export
-from bot.core.commands import Purpose
+from bot.core.commands import Abort, Purpose
 from bot.core.run import Status
 from bot.flows import clockwork
 from bot.store import events, messages, releases
@@ -127,8 +127,7 @@ async def test_checkpoints_vouch_for_the_log_outside_the_database(house: House) 
     private = notes.new_key("rollbot", b"k" * 32)
     kept: list[str] = []
 
-    async def check() -> str | None:
-        return await clockwork.checkpoint(house.world, lambda n, root: notes.sign(n, root, private), kept.append)
+    check = clockwork.Checkpoints(house.world, lambda n, root: notes.sign(n, root, private), kept.append).now
 
     assert await check() is None
     await two_releases(house)
@@ -143,6 +142,42 @@ async def test_checkpoints_vouch_for_the_log_outside_the_database(house: House) 
 
     forged = [longer[0], *longer[2:]]
     assert not verify_export(forged, kept, public).ok
+
+
+async def test_a_checkpoint_is_due_when_a_run_has_ended_or_after_a_day(house: House) -> None:
+    """Not whenever the log grows: the first at once, then at a run's end, and 24 hours after the last one if there is
+    anything new; each is wanted in the audit channel, and a restart changes none of it."""
+    policy = house.folder / "playbooks/policy.yaml"
+    policy.write_text(policy.read_text() + 'audit_channel: "#audit"\n')
+    checkpoints = clockwork.Checkpoints(house.world, lambda n, _: f"note\n{n}\n", _drop)
+    await capture(house, "v1")
+    signed = [await checkpoints.when_due()]
+    await capture(house, "v2")
+    run = await house.ask("v1")
+    grown = [await checkpoints.when_due() for _ in range(2)]
+    again = clockwork.Checkpoints(house.world, lambda n, _: f"note\n{n}\n", _drop)
+    grown.append(await again.when_due())
+    await house.say(Abort(run=run.id))
+    await house.settle()
+    signed.append(await checkpoints.when_due())
+    grown.append(await again.when_due())
+
+    await house.ask("v1")
+    house.clock.advance(24 * 3600 - 1)
+    grown.append(await checkpoints.when_due())
+    house.clock.advance(1)
+    signed.append(await checkpoints.when_due())
+    house.clock.advance(24 * 3600)
+    grown.append(await checkpoints.when_due())
+
+    assert grown == [None] * 6
+    assert None not in signed
+    wanted = [m for m in await house.store.read(messages.due) if m.purpose == "checkpoint"]
+    assert [(m.channel, m.body["note"]) for m in wanted] == [("#audit", note) for note in signed]
+
+
+def _drop(_: str) -> None:
+    """Kept nowhere."""
 
 
 async def test_erasing_a_text_keeps_the_log_whole(house: House) -> None:
