@@ -59,6 +59,20 @@ def test_a_server_works_for_the_terminal_and_ends_at_a_signal(two: Terminal) -> 
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+@pytest.mark.parametrize("lost", ["database", "artifact store"])
+def test_a_server_says_that_it_has_lost_its_disk(two: Terminal, lost: str) -> None:
+    """Started again beside another database or other artifacts than at its last start, it warns of that one."""
+    assert two("check").code == 0
+    other = {"database": {"ROLLBOT_DATABASE_URL": "sqlite:///new.db"}, "artifact store": {"ROLLBOT_ARTIFACTS": "new"}}
+    with serving(two, **other[lost]) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+
+    said = [line for line in err.splitlines() if "is not the one of the last start" in line]
+    assert len(said) == 1, err
+    assert said[0].startswith(f"rollbot: the {lost} is not the one of the last start")
+
+
 def test_ctrl_c_is_one_line_and_the_run_goes_on_later(two: Terminal) -> None:
     """While a system hangs: exit 1, no traceback, the run stays open, and the next command that works goes on with
     it."""
