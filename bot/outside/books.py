@@ -14,12 +14,14 @@ from bot.core.playbook import Playbook, Verb, bind
 from bot.core.policy import ADDRESS, Policy
 from bot.core.ports import Component
 from bot.core.target import Connection
-from bot.core.text import is_address, near
+from bot.core.text import is_address, listed, near
 from bot.outside.playbooks import PlaybookFiles
 from bot.outside.registry import Registry
 from bot.outside.yamlfile import Document, fault_of
 
 M = TypeVar("M", bound=BaseModel)
+FEW = 3
+"""Features named behind a fault of a playbook that they share."""
 
 
 class TeamBooks:
@@ -132,26 +134,40 @@ class TeamBooks:
             yield e.message
         if fault := self.policy_fault() or self.page_fault():
             yield fault
+        needed: dict[str, list[str]] = {}
         for name in self.files.playbook_names():
             try:
                 self.playbook(name)
             except RollbotError as e:
-                yield e.message
+                needed[e.message] = []
         for name in self.feature_names():
-            yield from self._feature_faults(name)
+            try:
+                yield from self._feature_faults(name, needed)
+            except RollbotError as e:
+                yield e.message
+        for message, features in needed.items():
+            yield message + (f" (needed by {_few(features)})" if features else "")
 
-    def _feature_faults(self, name: str) -> Iterator[str]:
+    def _feature_faults(self, name: str, needed: dict[str, list[str]]) -> Iterator[str]:
+        """Those of its own file. Those of its playbook go to ``needed``, with the features that need it. Raises as
+        ``feature``."""
+        feature, document = self.feature(name), self.files.feature_document(name)
         try:
-            feature = self.feature(name)
-            document = self.files.feature_document(name)
-            playbook = self.playbook(feature.playbook)
-        except RollbotError as e:
-            yield e.message
+            playbook, steps = self.playbook(feature.playbook), self.files.playbook_document(feature.playbook)
+        except Unknown as e:
+            yield document.fault(e.message, "playbook").message
+            return
+        except Fault as e:
+            needed.setdefault(e.message, []).append(name)
             return
         bound = bind(playbook, feature)
-        for said in bound.faults:
-            yield document.fault(f"playbook {playbook.playbook}: {said}", "playbook").message
+        for m in bound.misfits:
+            needed.setdefault(steps.fault(m.text, "steps", m.step, m.verb.value, m.item).message, []).append(name)
         restores = any(s.verb == Verb.restore for s in playbook.steps)
         for part in bound.unhandled if restores else []:
-            message = f"no step of playbook {playbook.playbook} handles {part}, so a rollback would leave it as it is"
+            message = f"no step of {steps.path} handles {part}, so a rollback would leave it as it is"
             yield document.fault(message, "components", part).message
+
+
+def _few(names: list[str]) -> str:
+    return listed(names) if len(names) <= FEW else f"{', '.join(names[:FEW])} and {len(names) - FEW:,} more"
