@@ -23,6 +23,10 @@ class Books(Protocol):
         """Raises Fault (file:line), or Unknown with near misses."""
         ...
 
+    def known_faults(self) -> list[str]:
+        """What is wrong with features' files, as far as they were read; each call reads a few more."""
+        ...
+
     def playbook(self, name: str) -> Playbook: ...
 
     def policy(self) -> Policy:

@@ -76,6 +76,10 @@ class PlaybookFiles:
             value = value[key]
         return expanded(document, value, at, self._environ)
 
+    def in_memory(self, feature: str) -> bool:
+        """Was this feature's file read already, and is it kept?"""
+        return self.root / "features" / f"{feature}.yaml" in self._kept
+
     def strays(self) -> list[Fault]:
         """Files in the folders that nobody reads because of their names."""
         found = []

@@ -117,6 +117,9 @@ class Shelf:
     def feature(self, name: str) -> Feature:
         return feature(name, self.components)
 
+    def known_faults(self) -> list[str]:
+        return []
+
     def playbook(self, name: str) -> Playbook:
         parts = [f"name:{part}" for part in self.components]
         steps = [*({"restore": part} for part in parts), {"verify": parts}]

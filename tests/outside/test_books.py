@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,31 @@ def test_a_playbook_that_is_not_there_is_named_where_it_is_asked_for(root: Path)
 
     (said,) = faults(root)
     assert said.startswith("features/fares.yaml:2: there is no playbook 'standart'")
+
+
+def test_faulty_features_are_known_a_few_reads_at_a_time(root: Path) -> None:
+    """However many files there are, one look reads 20 that were not read yet; what was faulty is looked at again."""
+    for n in range(50):
+        write_feature(root, f"f{n:02}")
+    for name in ("f03", "f48"):
+        (root / f"features/{name}.yaml").write_text(f"feature: {name}\ncomponents: []\n")
+    settle(root)
+    books = TeamBooks(root, Registry({"flagd": flagd.TARGETS}))
+    looks = [(books.known_faults(), sum(books.files.in_memory(name) for name in books.feature_names()))]
+    looks += [(books.known_faults(), sum(books.files.in_memory(name) for name in books.feature_names())) for _ in "ab"]
+    write_feature(root, "f03")
+    write_feature(root, "f07", "no: playbook: at all")
+
+    assert [read for _, read in looks] == [20, 40, 50]
+    assert [[said.split("/")[-1].split(":")[0] for said in faults] for faults, _ in looks] == [
+        ["f03.yaml"],
+        ["f03.yaml"],
+        ["f03.yaml", "f48.yaml"],
+    ]
+    assert [said.split("/")[-1].split(":")[0] for said in books.known_faults()] == ["f48.yaml", "f07.yaml"]
+
+
+def settle(root: Path) -> None:
+    """Files that were written a while ago."""
+    for path in root.rglob("*.yaml"):
+        os.utime(path, (time.time() - 60, time.time() - 60))

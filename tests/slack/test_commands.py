@@ -106,6 +106,22 @@ async def test_a_faulty_policy_is_said_in_status(full: Office) -> None:
     assert "policy.yaml:2" in str(ack.body) and "the last good policy is used" in str(ack.body)
 
 
+async def test_faulty_files_are_listed_in_status(full: Office) -> None:
+    """Features' files with file and line, also those that nobody has asked for, and a page that goes nowhere; mended
+    ones are gone from the list."""
+    team = full.house.folder / "playbooks"
+    for n in range(12):
+        (team / f"features/torn{n}.yaml").write_text(f"feature: torn{n}\ncomponents: {{flag: [\n")
+    (team / "policy.yaml").write_text('policy: 1\npage: "${PAGER_OF_NOBODY}"\n')
+    said = str((await full.typed("status")).body)
+    assert said.count("Fault: ") == 12 and said.count(".yaml:2: ") + said.count(".yaml:3: ") == 11, said
+    assert "PAGER_OF_NOBODY is not set (so nobody is paged)" in said and "and 2 more; rollbot check names all" in said
+    assert "torn" not in str((await full.typed("status fares")).body)
+    for n in range(12):
+        (team / f"features/torn{n}.yaml").unlink()
+    assert "torn" not in str((await full.typed("status")).body)
+
+
 async def test_help_prints_the_registry(office: Office) -> None:
     """Every subcommand has its line, the rollback itself first."""
     ack = await office.typed("help")
