@@ -71,7 +71,7 @@ async def plan(
     still there, and says who would have to approve.
     """
     async with session() as before:
-        await known(before, feature, version)
+        await known(before, feature, version, at)
     async with looking(feature) as s:
         request = Request(feature=feature, to=version, at=at, without=without or [])
         asked = Run(

@@ -58,7 +58,7 @@ async def request(
         raise Usage("say either which release, --to v12 (or --to previous), or --stop")
     async with session(fresh=True) as before:
         who = await person(before.parts)
-        await known(before, feature, to)
+        await known(before, feature, to, at)
     async with working(feature, SWITCHED if stop else tuple(Kind)) as s:
         order = Request(
             feature=feature,

@@ -82,6 +82,14 @@ def moment(value: str, now: datetime) -> datetime:
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
+def past(value: str, now: datetime) -> datetime:
+    """As ``moment``, but a time that has been. Raises Usage."""
+    at = moment(value, now)
+    if at > now:
+        raise Usage(f"{value!r} is in the future; say when the data was good, as 01:00 (UTC) or 2026-11-22T01:00.")
+    return at
+
+
 def is_address(text: str) -> bool:
     """Something that can be posted to: http or https, with a host."""
     try:

@@ -125,6 +125,7 @@ FAULTS = [
     ({}, ("run", "request", "example"), 2, "--to v12"),
     ({}, ("run", "request", "example", "--to", "v1", "--stop"), 2, "--to v12"),
     ({}, ("run", "list", "--before", "tomorrow"), 2, "no run's name"),
+    ({}, ("plan", "example", "previous", "--at", "2131-01-01T00:00"), 2, "is in the future"),
     ({}, ("run", "request", "example", "--to", "v1"), 4, "say who you are"),
 ]
 

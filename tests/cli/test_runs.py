@@ -169,6 +169,15 @@ def test_a_moment_that_is_not_there_is_a_fault(two: Terminal) -> None:
     assert "no moment" in said.fault
 
 
+def test_a_time_to_come_is_refused_before_anything_is_written(two: Terminal) -> None:
+    """Nobody can take data back to tomorrow: exit 2, and no run was made."""
+    said = two("run", "request", "example", "--to", "v1", "--at", "2131-01-01T00:00", who=ANA)
+
+    assert said.code == 2
+    assert "'2131-01-01T00:00' is in the future" in said.fault
+    assert two("run", "list", "--json").json == []
+
+
 def test_the_list_pages_and_filters(two: Terminal) -> None:
     """--before gives the next page, --feature only one feature's runs."""
     for _ in range(2):
