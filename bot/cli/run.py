@@ -44,6 +44,7 @@ async def request(
     ] = None,
     because: Because = "",
     incident: Annotated[str, typer.Option(help="The incident's name.")] = "",
+    playbook: Annotated[str | None, typer.Option(help="Another playbook than the feature's own.")] = None,
     *,
     stop: Annotated[bool, typer.Option("--stop", help="Only hold pipelines and disable flags, at once.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan only.")] = False,
@@ -56,9 +57,13 @@ async def request(
     """
     if stop == bool(to):
         raise Usage("say either which release, --to v12 (or --to previous), or --stop")
+    if stop and playbook:
+        raise Usage("--stop has its own playbook; leave --playbook out")
     async with session(fresh=True) as before:
         who = await person(before.parts)
         await known(before, feature, to, at)
+        if playbook:
+            before.parts.books.playbook(playbook)
     async with working(feature, SWITCHED if stop else tuple(Kind)) as s:
         order = Request(
             feature=feature,
@@ -69,6 +74,7 @@ async def request(
             reason=because,
             incident=incident,
             mode="dry_run" if dry_run else "live",
+            playbook=playbook,
             channel=s.parts.books.feature(feature).channel if s.parts.slack else "",
         )
         taken, _ = await s.say(order, who)

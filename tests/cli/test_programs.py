@@ -124,6 +124,7 @@ FAULTS = [
     ({}, ("run", "show", "R-99"), 1, "there is no run 'R-99'"),
     ({}, ("run", "request", "example"), 2, "--to v12"),
     ({}, ("run", "request", "example", "--to", "v1", "--stop"), 2, "--to v12"),
+    ({}, ("run", "request", "example", "--stop", "--playbook", "standard"), 2, "leave --playbook out"),
     ({}, ("run", "list", "--before", "tomorrow"), 2, "no run's name"),
     ({}, ("plan", "example", "previous", "--at", "2131-01-01T00:00"), 2, "is in the future"),
     ({}, ("run", "request", "example", "--to", "v1"), 4, "say who you are"),

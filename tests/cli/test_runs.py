@@ -178,6 +178,20 @@ def test_a_time_to_come_is_refused_before_anything_is_written(two: Terminal) -> 
     assert two("run", "list", "--json").json == []
 
 
+def test_another_playbook_may_be_named(models: Terminal) -> None:
+    """The run takes its steps from the one that was asked for; one that is not there is said before anything is
+    written."""
+    steps = "steps:\n  - restore: model\n  - verify: model\n  - disable: flag\n"
+    models.file("playbooks/playbooks/quick.yaml").write_text(f"playbook: quick\n{steps}")
+    missing = models("run", "request", "example", "--to", "v11", "--playbook", "quik", who=ANA)
+    name = asked(models, "v11", "--playbook", "quick")
+    shown = models("run", "show", name, "--json").json
+
+    assert (missing.code, "'quik'" in missing.fault, "quick" in missing.fault) == (1, True, True)
+    assert name == "R-1"
+    assert [s["verb"] for s in shown["steps"]] == ["restore", "wait", "verify", "disable"]
+
+
 def test_the_list_pages_and_filters(two: Terminal) -> None:
     """--before gives the next page, --feature only one feature's runs."""
     for _ in range(2):
