@@ -9,7 +9,7 @@ import typer
 
 from bot.cli import run_view
 from bot.cli.output import AsJson, command, line, say_json
-from bot.cli.plan import not_restorable, print_plan
+from bot.cli.plan import live_metrics, not_restorable, print_plan
 from bot.cli.run_view import RunName, as_json_of, find, stands
 from bot.cli.session import Session, known, person, session, working
 from bot.core.commands import Abort, Accept, Decide, Purpose, Request, Retry
@@ -92,7 +92,7 @@ async def follow(s: Session, number: int, *, as_json: bool, wanted: Status = Sta
     if as_json:
         say_json(as_json_of(run, left))
     elif made and (run.waiting_for == "approval" or run.mode == "dry_run"):
-        print_plan(made)
+        print_plan(made, await live_metrics(s, made))
     for item in left if not as_json and not run.open else []:
         line(f"Left behind: {item['say']}")
     if run.waiting_for == "approval":
