@@ -7,7 +7,7 @@ import contextlib
 import re
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,9 @@ from bot.core.text import count
 from bot.flows.standing import nobody_can
 from bot.outside.identity import same_disk
 from bot.wiring import Parts
+
+if TYPE_CHECKING:
+    from bot.slack.checkup import Checkup
 
 ANSWER_S = 30.0
 """Seconds that a system may take to answer."""
@@ -49,6 +52,7 @@ class Found:
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     met: list[Met] = field(default_factory=list)
+    slack: Checkup | None = None
 
 
 @command
@@ -86,13 +90,17 @@ async def _disk(parts: Parts, found: Found) -> None:
 
 def _say(found: Found, *, as_json: bool) -> None:
     if as_json:
-        components = [vars(m) for m in found.met]
-        ok = not found.faults
-        say_json({"ok": ok, "faults": found.faults, "warnings": found.warnings, "components": components})
+        say_json(_as_json(found))
         return
     if found.met:
         columns = ["feature", "component", "system", "version now", "resource"]
         table(columns, [vars(m).values() for m in found.met], empty="")
+    if found.slack and found.slack.names:
+        rows = [
+            (n.kind, n.name, n.id, "" if n.members is None else count(n.members, "member")) for n in found.slack.names
+        ]
+        table(["in Slack", "name", "id", ""], rows, empty="")
+        line("Scopes: " + (", ".join(found.slack.scopes) or "none known"))
     for said in found.notes:
         line(said)
     for warning in found.warnings:
@@ -101,6 +109,14 @@ def _say(found: Found, *, as_json: bool) -> None:
         line(fault)
     if not found.faults:
         line("all is well")
+
+
+def _as_json(found: Found) -> dict[str, object]:
+    """``slack`` is null where it is off or was not asked."""
+    slack = found.slack and {"names": [vars(n) for n in found.slack.names], "scopes": found.slack.scopes}
+    components = [vars(m) for m in found.met]
+    said = {"faults": found.faults, "warnings": found.warnings, "components": components, "slack": slack}
+    return {"ok": not found.faults, **said}
 
 
 async def _systems(parts: Parts, found: Found) -> None:
@@ -160,7 +176,9 @@ async def _people(parts: Parts, found: Found) -> None:
     try:
         found.faults += await _policy(parts)
         if parts.slack:
-            found.faults += await parts.slack.check()
+            found.slack = await parts.slack.check()
+            found.faults += found.slack.faults
+            found.warnings += found.slack.warnings
         else:
             found.notes.append("Slack is off: SLACK_BOT_TOKEN is not set")
     finally:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
 from bot.cli.output import AsJson, command, line, say_json, table
-from bot.cli.session import known, looking, session, terminal
+from bot.cli.session import Session, known, looking, session, terminal
 from bot.core.commands import Purpose, Request
 from bot.core.errors import NotRestorable
-from bot.core.plan import Plan
+from bot.core.plan import Plan, metrics
 from bot.core.run import Run
 from bot.flows.plan import make_plan
+from bot.store import releases
 
 
-def print_plan(plan: Plan) -> None:
-    """What would change, component by component."""
+async def live_metrics(s: Session, made: Plan) -> dict[str, float]:
+    """Of the release that is live now."""
+    body = made.body
+    return await s.parts.store.read(lambda c: releases.metrics_of(c, body.feature, body.from_version))
+
+
+def print_plan(plan: Plan, live: Mapping[str, float]) -> None:
+    """What would change, component by component. ``live``: the metrics of the release that is live."""
     body, seen = plan.body, plan.seen
     line(f"{body.feature} {body.from_version or '?'} -> {body.to_version or '?'} · {body.environment}")
     rows = [_row(plan, name) for name in dict.fromkeys(s.component for s in body.steps)]
@@ -24,6 +32,8 @@ def print_plan(plan: Plan) -> None:
     for name, diff in seen.diffs.items():
         for change in diff.changes:
             line(f"  {name}.{change.name}: {change.before} -> {change.after}")
+    for said in metrics(plan, live):
+        line(f"Metric {said}")
     line("Steps: " + ", ".join(f"{s.verb} {s.component}" for s in body.steps))
     for said in [*seen.doubts, *([seen.unsatisfiable] if seen.unsatisfiable else [])]:
         line(f"Doubt: {said}")
@@ -71,7 +81,7 @@ async def plan(
     still there, and says who would have to approve.
     """
     async with session() as before:
-        await known(before, feature, version)
+        await known(before, feature, version, at)
     async with looking(feature) as s:
         request = Request(feature=feature, to=version, at=at, without=without or [])
         asked = Run(
@@ -83,9 +93,10 @@ async def plan(
             created_at=s.parts.world.now(),
         )
         made = await make_plan(s.parts.world, asked, no=0)
+        live = await live_metrics(s, made)
     if as_json:
-        say_json({"digest": made.digest, **made.model_dump(mode="json")})
+        say_json({"digest": made.digest, "live_metrics": live, **made.model_dump(mode="json")})
     else:
-        print_plan(made)
+        print_plan(made, live)
     if error := not_restorable(made):
         raise error

@@ -9,7 +9,7 @@ import typer
 
 from bot.cli import run_view
 from bot.cli.output import AsJson, command, line, say_json
-from bot.cli.plan import not_restorable, print_plan
+from bot.cli.plan import live_metrics, not_restorable, print_plan
 from bot.cli.run_view import RunName, as_json_of, find, stands
 from bot.cli.session import Session, known, person, session, working
 from bot.core.commands import Abort, Accept, Decide, Purpose, Request, Retry
@@ -44,6 +44,7 @@ async def request(
     ] = None,
     because: Because = "",
     incident: Annotated[str, typer.Option(help="The incident's name.")] = "",
+    playbook: Annotated[str | None, typer.Option(help="Another playbook than the feature's own.")] = None,
     *,
     stop: Annotated[bool, typer.Option("--stop", help="Only hold pipelines and disable flags, at once.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan only.")] = False,
@@ -56,9 +57,13 @@ async def request(
     """
     if stop == bool(to):
         raise Usage("say either which release, --to v12 (or --to previous), or --stop")
+    if stop and playbook:
+        raise Usage("--stop has its own playbook; leave --playbook out")
     async with session(fresh=True) as before:
         who = await person(before.parts)
-        await known(before, feature, to)
+        await known(before, feature, to, at)
+        if playbook:
+            before.parts.books.playbook(playbook)
     async with working(feature, SWITCHED if stop else tuple(Kind)) as s:
         order = Request(
             feature=feature,
@@ -69,6 +74,7 @@ async def request(
             reason=because,
             incident=incident,
             mode="dry_run" if dry_run else "live",
+            playbook=playbook,
             channel=s.parts.books.feature(feature).channel if s.parts.slack else "",
         )
         taken, _ = await s.say(order, who)
@@ -86,7 +92,7 @@ async def follow(s: Session, number: int, *, as_json: bool, wanted: Status = Sta
     if as_json:
         say_json(as_json_of(run, left))
     elif made and (run.waiting_for == "approval" or run.mode == "dry_run"):
-        print_plan(made)
+        print_plan(made, await live_metrics(s, made))
     for item in left if not as_json and not run.open else []:
         line(f"Left behind: {item['say']}")
     if run.waiting_for == "approval":

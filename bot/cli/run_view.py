@@ -36,6 +36,7 @@ def as_json_of(run: Run, left: list[dict[str, object]]) -> dict[str, object]:
         "reason": run.reason,
         "incident": run.incident,
         "approvals": [{"person": n.person, "yes": n.yes, "digest": n.digest} for n in run.nods],
+        "without_approval": run.glass.model_dump(mode="json") if run.glass else None,
         "steps": [_step(s) for s in run.steps],
         "clocks": clocks(run),
         "accuracy": accuracy.model_dump(mode="json") if accuracy else None,
@@ -117,6 +118,8 @@ async def show(name: RunName, *, as_json: AsJson = False) -> None:
     line(f"Asked for by {run.requester.id}" + (f": {run.reason}" if run.reason else ""))
     for nod in run.nods:
         line(f"{'Approved' if nod.yes else 'Rejected'} by {nod.person}")
+    if run.glass:
+        line(f"Run WITHOUT APPROVAL by {run.glass.person}: {run.glass.reason}")
     rows = [(s.n, s.verb, s.component, s.status, _span(s), s.error or s.note) for s in run.steps]
     table(["", "step", "component", "status", "took", ""], rows, empty="no steps")
     _times_and_accuracy(run)

@@ -111,10 +111,8 @@ def ticks(parts: Parts) -> list[Tick]:
     async def reminders() -> object:
         return await clockwork.remind(world, page)
 
-    async def checkpoints() -> object:
-        return await clockwork.checkpoint(world, parts.sign, parts.keep_checkpoint)
-
-    return [moments, reminders, checkpoints]
+    checkpoints = clockwork.Checkpoints(world, parts.sign, parts.keep_checkpoint)
+    return [moments, reminders, checkpoints.when_due]
 
 
 async def page(url: str, body: dict[str, object]) -> None:

@@ -17,6 +17,7 @@ from bot.core.commands import Actor, Command
 from bot.core.errors import Fault, Refused, RollbotError
 from bot.core.release import no_release
 from bot.core.target import Kind
+from bot.core.text import past
 from bot.store import inbox, keys, migrate, releases
 from bot.store.inbox import Taken
 from bot.store.jobs import down
@@ -219,10 +220,12 @@ async def _take_over(s: Session) -> None:
         lock.close()
 
 
-async def known(s: Session, feature: str, version: str) -> None:
+async def known(s: Session, feature: str, version: str, at: str | None = None) -> None:
     """Asked before anything is started or written. Raises Unknown with near misses for a feature or a release that is
-    not there; ``previous`` and nothing pass."""
+    not there; ``previous`` and nothing pass. Raises Usage for a time that has not been."""
     s.parts.books.feature(feature)
+    if at:
+        past(at, s.parts.world.now())
     if version in ("", "previous"):
         return
     versions = await s.parts.store.read(lambda c: releases.versions(c, feature))
@@ -259,7 +262,7 @@ async def _worker(s: Session) -> AsyncIterator[None]:
     finally:
         await worker.stop()
         with contextlib.suppress(RollbotError, OSError):
-            await clockwork.checkpoint(parts.world, parts.sign, parts.keep_checkpoint)
+            await clockwork.Checkpoints(parts.world, parts.sign, parts.keep_checkpoint).now()
         if parts.slack:
             with contextlib.suppress(RollbotError, OSError):
                 await parts.slack.publisher.publish_due()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from pydantic import Field
@@ -101,6 +102,16 @@ class Plan(Value):
     def digest(self) -> str:
         """``sha256:`` + hex over the body."""
         return digest_of(self.body.model_dump(mode="json"))
+
+
+def metrics(plan: Plan, live: Mapping[str, float]) -> list[str]:
+    """Those recorded with the release that would be restored, beside those of the one that is live, one line each."""
+    then = plan.seen.metrics
+    return [f"{n}: {_number(then.get(n))} then, {_number(live.get(n))} now" for n in sorted({*then, *live})]
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:g}"
 
 
 def plan_steps(acts: list[Act], resources: dict[str, str], captures: dict[str, Capture]) -> list[PlanStep]:

@@ -98,6 +98,17 @@ class Act(BaseModel):
     stall_after: float | None = None
 
 
+class Misfit(BaseModel):
+    """What of a playbook does not fit a feature. ``step`` and ``item`` say where in its ``steps`` that stands."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    step: int
+    verb: Verb
+    item: int = 0
+
+
 class Bound(BaseModel):
     """A playbook bound to a feature. ``skipped``: kinds that it lacks; ``unhandled``: components no step restores."""
 
@@ -106,33 +117,46 @@ class Bound(BaseModel):
     acts: list[Act]
     skipped: list[str]
     unhandled: list[str]
-    faults: list[str]
+    misfits: list[Misfit]
+
+    @property
+    def faults(self) -> list[str]:
+        """The misfits in words."""
+        return [misfit.text for misfit in self.misfits]
 
 
 def bind(playbook: Playbook, feature: Feature, without: frozenset[str] = frozenset()) -> Bound:
     """Which verb meets which component, in order. Writes nothing, raises nothing: faults are listed."""
     acts: list[Act] = []
     skipped: list[str] = []
-    faults: list[str] = []
+    misfits: list[Misfit] = []
     parts = feature.parts()
     for group, step in enumerate(playbook.steps):
-        for word in step.on:
+        for item, word in enumerate(step.on):
             chosen, fault = _chosen(word, parts)
             if fault:
-                faults.append(fault)
+                misfits.append(Misfit(text=fault, step=group, verb=step.verb, item=item))
             if not chosen and not fault:
                 skipped.append(f"{step.verb} {word}")
             for part in chosen:
                 if part.kind not in FITS.get(step.verb, frozenset()):
-                    faults.append(f"{step.verb} does not fit {part.name} (a {part.kind})")
+                    text = f"{step.verb} does not fit {part.name} (a {part.kind})"
+                    misfits.append(Misfit(text=text, step=group, verb=step.verb, item=item))
                 elif part.name not in without:
                     acts.append(_act(group, step, part))
-    unproved = {a.component for a in acts if a.verb == Verb.restore} - {
-        a.component for a in acts if a.verb == Verb.verify
-    }
-    faults += [f"{name} is restored and never verified" for name in sorted(unproved)]
     handled = {act.component for act in acts if act.verb != Verb.verify} | without
-    return Bound(acts=acts, skipped=skipped, faults=faults, unhandled=[p.name for p in parts if p.name not in handled])
+    unhandled = [p.name for p in parts if p.name not in handled]
+    return Bound(acts=acts, skipped=skipped, misfits=misfits + _unproved(acts), unhandled=unhandled)
+
+
+def _unproved(acts: list[Act]) -> list[Misfit]:
+    """What is restored and never verified, at the step that restores it first."""
+    verified = {a.component for a in acts if a.verb == Verb.verify}
+    first = {a.component: a.group for a in reversed(acts) if a.verb == Verb.restore and a.component not in verified}
+    return [
+        Misfit(text=f"{name} is restored and never verified", step=step, verb=Verb.restore)
+        for name, step in sorted(first.items())
+    ]
 
 
 def _chosen(word: str, parts: list[Component]) -> tuple[list[Component], str | None]:

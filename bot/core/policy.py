@@ -8,11 +8,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bot.core.target import Value
-from bot.core.text import Duration
+from bot.core.text import Duration, is_address
 
 EVERYONE = "everyone"
 OWNER = "owner"
 DAY = 86_400.0
+ADDRESS = "write an address, as https://pager.example/rollbot, or ${NAME} for one from the environment"
 
 Risk = Literal["low", "high"]
 
@@ -109,6 +110,13 @@ class Policy(BaseModel):
     reminders: list[Duration] = Field(default_factory=lambda: [120.0, 240.0, 480.0])
     page: str = ""
     audit_channel: str = ""
+
+    @field_validator("page")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and "${" not in value and not is_address(value):
+            raise ValueError(ADDRESS)
+        return value
 
 
 LAST_RESORT = Policy(rules=[Rule(name="the policy can't be read", approve=2)])

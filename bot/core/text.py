@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field
 
@@ -82,6 +83,23 @@ def moment(value: str, now: datetime) -> datetime:
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except OverflowError as e:
         raise Usage(f"{value!r} is before or after all time; write 01:00 (UTC) or 2026-11-22T01:00") from e
+
+
+def past(value: str, now: datetime) -> datetime:
+    """As ``moment``, but a time that has been. Raises Usage."""
+    at = moment(value, now)
+    if at > now:
+        raise Usage(f"{value!r} is in the future; say when the data was good, as 01:00 (UTC) or 2026-11-22T01:00.")
+    return at
+
+
+def is_address(text: str) -> bool:
+    """Something that can be posted to: http or https, with a host."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", text)
+    except ValueError:
+        return False
 
 
 def count(n: int, noun: str) -> str:

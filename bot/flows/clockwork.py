@@ -8,14 +8,17 @@ from functools import partial
 
 from bot.core.commands import Actor, TakeMoment
 from bot.core.errors import RollbotError
+from bot.core.feature import Feature
 from bot.core.run import Run
 from bot.flows.drive import REMIND_S
 from bot.flows.world import World
 from bot.store import events, inbox, messages, occurrences, releases, runs
 from bot.store.write import Connection
 
+DAILY = timedelta(hours=24)
 TICKER = Actor(kind="schedule", id="ticker", via="ticker")
 Page = Callable[[str, dict[str, object]], Awaitable[None]]
+PAGED_TIER = 1
 PAGE_AFTER = (0.0, 300.0)
 """Seconds after the card at which tier 1 pages: at once, and again."""
 
@@ -59,18 +62,18 @@ async def _remind_of(world: World, run: Run, now: datetime, page: Page) -> int:
         if since >= after and await _once(world, f"{run.name}:{run.plan_no}:remind:{n}", now):
             await world.store.write(partial(_say, run, f"remind:{run.plan_no}:{n}", "reminder", now))
             said += 1
-    if policy.page and run.environment == "production":
+    if policy.page and await _tier(world, run) == PAGED_TIER:
         for n, after in enumerate(PAGE_AFTER):
             if since >= after and await _once(world, f"{run.name}:{run.plan_no}:page:{n}", now):
-                await page(
-                    policy.page,
-                    {
-                        "run": run.name,
-                        "feature": run.feature,
-                        "needs": run.requirement.say() if run.requirement else "",
-                    },
-                )
+                needs = run.requirement.say() if run.requirement else ""
+                await page(policy.page, {"run": run.name, "feature": run.feature, "needs": needs})
     return said
+
+
+async def _tier(world: World, run: Run) -> int | None:
+    """As it was when the card was made; a later edit of the feature's file is of the next plan."""
+    made = await world.store.read(lambda c: runs.load_plan(c, run.id, run.plan_no))
+    return Feature.model_validate(made.feature_doc).tier if made and made.feature_doc else None
 
 
 async def _once(world: World, key: str, now: datetime) -> bool:
@@ -100,27 +103,43 @@ def _left(conn: Connection, now: datetime, again: datetime) -> int:
     return len(due)
 
 
-async def checkpoint(world: World, sign: Callable[[int, bytes], str], keep: Callable[[str], None]) -> str | None:
-    """Signs the log as it stands and keeps the note outside the database; None if it has not grown."""
+class Checkpoints:
+    """Signs the log and keeps the note outside the database."""
 
-    def read(conn: Connection) -> tuple[int, bytes, str | None]:
-        at = events.head(conn)
-        return at.size, at.root, events.last_checkpoint(conn)
+    def __init__(self, world: World, sign: Callable[[int, bytes], str], keep: Callable[[str], None]) -> None:
+        self._world, self._sign, self._keep = world, sign, keep
+        self._looked = 0
+        """No run whose end is still to be signed for has an event before this one."""
 
-    size, root, last = await world.store.read(read)
-    if size == 0 or (last and last.split("\n")[1] == str(size)):
-        return None
-    note = sign(size, root)
-    keep(note)
-    now = world.now()
+    async def when_due(self) -> str | None:
+        """If a run has ended since the last one, and a day after it if the log has grown; the first one at once."""
+        size, last = await self._world.store.read(_grown)
+        if last is not None and self._world.now() - last[1] < DAILY:
+            start = max(self._looked, last[0])
+            if not await self._world.store.read(lambda c: events.ended_since(c, start)):
+                self._looked = size
+                return None
+        return await self.now()
 
-    def store(conn: Connection) -> None:
-        events.add_checkpoint(conn, size, note, now)
-        channel = world.books.policy().audit_channel
-        if channel:
-            messages.want(
-                conn, f"checkpoint:{size}", purpose="checkpoint", channel=channel, body={"note": note}, now=now
-            )
+    async def now(self) -> str | None:
+        """Of the log as it stands; None if it has not grown."""
+        size, last = await self._world.store.read(_grown)
+        if size == (last[0] if last else 0):
+            return None
+        at = await self._world.store.read(events.head)
+        note, now, channel = self._sign(at.size, at.root), self._world.now(), self._world.books.policy().audit_channel
+        self._keep(note)
 
-    await world.store.write(store)
-    return note
+        def store(conn: Connection) -> None:
+            events.add_checkpoint(conn, at.size, note, now)
+            if channel:
+                key = f"checkpoint:{at.size}"
+                messages.want(conn, key, purpose="checkpoint", channel=channel, body={"note": note}, now=now)
+
+        await self._world.store.write(store)
+        return note
+
+
+def _grown(conn: Connection) -> tuple[int, tuple[int, datetime] | None]:
+    """Events now, and at the last checkpoint with its time."""
+    return events.head(conn).size, events.last_signed(conn)

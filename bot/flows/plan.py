@@ -16,7 +16,7 @@ from bot.core.playbook import Act, Playbook, Step, Verb, bind, built_in, only_st
 from bot.core.release import Moment, Release, Stint
 from bot.core.run import Run, unproved
 from bot.core.target import Capture, Kind
-from bot.core.text import day, moment
+from bot.core.text import day, past
 from bot.flows import doubts, offers
 from bot.flows.look import Looked, context, look
 from bot.flows.standing import nobody_can
@@ -144,7 +144,7 @@ async def _to_release(world: World, aim: Aim, request: Request, name: str) -> Ai
         if found is None:
             raise Usage(f"{name} has no earlier release that was never rolled back from; name one: to VERSION")
         wanted = found
-    at = moment(request.at, world.now()) if request.at else None
+    at = past(request.at, world.now()) if request.at else None
 
     def gather(conn: Connection) -> tuple[Release | None, list[Moment]]:
         return releases.get(conn, name, wanted), releases.moments(conn, name, wanted, not_after=at)

@@ -23,6 +23,10 @@ class Books(Protocol):
         """Raises Fault (file:line), or Unknown with near misses."""
         ...
 
+    def known_faults(self) -> list[str]:
+        """What is wrong with features' files, as far as they were read; each call reads a few more."""
+        ...
+
     def playbook(self, name: str) -> Playbook: ...
 
     def policy(self) -> Policy:
@@ -31,6 +35,10 @@ class Books(Protocol):
 
     def policy_fault(self) -> str | None:
         """What is wrong with the policy file now; None if nothing is."""
+        ...
+
+    def page_fault(self) -> str | None:
+        """Why nobody can be paged, though the policy is good; None if somebody can, or nobody shall."""
         ...
 
 

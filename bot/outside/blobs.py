@@ -23,6 +23,7 @@ from bot.core.target import BlobRef
 from bot.outside.wire import one_line, redacted
 
 MARKER: Final = "rollbot-artifacts.json"
+DATABASE: Final = "rollbot-database.json"
 _CHUNK: Final = 1024 * 1024
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DIGEST: Final = re.compile(r"sha256:([0-9a-f]{64})")
@@ -86,15 +87,24 @@ class BlobStore:
     def marker(self) -> str:
         """The store's own random id, written at the first call; it tells whether this is the store of the last start.
         Raises Fault if the marker is unreadable, TargetError if it can't be written."""
-        with self._said(MARKER):
-            text = self._read_marker()
+        return self._first_id(MARKER, uuid.uuid4().hex, "accept the store as new")
+
+    def database(self, own: str) -> str:
+        """The id of the database that these captures belong to; ``own`` if they belonged to none yet. Raises as
+        ``marker``."""
+        return self._first_id(DATABASE, own, "accept the present database")
+
+    def _first_id(self, name: str, fresh: str, why_delete: str) -> str:
+        """The id in a file of the store; ``fresh`` where there is no such file yet."""
+        with self._said(name):
+            text = self._read_marker(name)
             if text is None:
-                self._write_marker(json.dumps({"format": 1, "id": uuid.uuid4().hex}))
-                text = self._read_marker() or ""
+                self._write_marker(name, json.dumps({"format": 1, "id": fresh}))
+                text = self._read_marker(name) or ""
         try:
             return str(json.loads(text)["id"])
         except (ValueError, KeyError, TypeError) as e:
-            raise Fault(f"{self.url}/{MARKER} is damaged; restore it, or delete it to accept the store as new") from e
+            raise Fault(f"{self.url}/{name} is damaged; restore it, or delete it to {why_delete}") from e
 
     def tidy(self) -> None:
         """Remove what writers that were killed left behind more than a day ago (folders only)."""
@@ -177,32 +187,32 @@ class BlobStore:
             return False
         return True
 
-    def _read_marker(self) -> str | None:
+    def _read_marker(self, name: str) -> str | None:
         try:
             if self.folder is not None:
-                return (self.folder / MARKER).read_text("utf-8")
+                return (self.folder / name).read_text("utf-8")
             fs, root = self._remote()
             fs.invalidate_cache()
-            return str(fs.cat_file(f"{root}/{MARKER}").decode())
+            return str(fs.cat_file(f"{root}/{name}").decode())
         except FileNotFoundError:
             return None
 
-    def _write_marker(self, text: str) -> None:
+    def _write_marker(self, name: str, text: str) -> None:
         if self.folder is None:
             fs, root = self._remote()
             fs.makedirs(root, exist_ok=True)
-            fs.pipe_file(f"{root}/{MARKER}", text.encode())
+            fs.pipe_file(f"{root}/{name}", text.encode())
             return
         with self._scratch() as (file, path):
             file.write(text.encode())
             file.flush()
             os.fsync(file.fileno())
             try:
-                os.link(path, self.folder / MARKER)
+                os.link(path, self.folder / name)
             except FileExistsError:  # another process was first: its id is the one
                 return
             except OSError:  # no hard links here
-                path.replace(self.folder / MARKER)
+                path.replace(self.folder / name)
             _sync(self.folder)
 
     @contextmanager

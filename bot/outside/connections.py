@@ -1,4 +1,5 @@
-"""``targets.yaml``: the one file in which ``${NAME}`` reads the environment and relative paths start at the file."""
+"""``targets.yaml``: here ``${NAME}`` reads the environment (elsewhere only in ``page:`` of the policy), and relative
+paths start at the file."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from bot.core.errors import Fault, Unknown
-from bot.core.target import Connection
+from bot.core.target import Connection, Json
 from bot.core.text import near
-from bot.outside.connections import connections
+from bot.outside.connections import connections, expanded
 from bot.outside.yamlfile import Document, parse
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,127}")
@@ -68,6 +68,17 @@ class PlaybookFiles:
     def connection_faults(self) -> dict[str, Fault]:
         """What is wrong with the other entries of ``targets.yaml``, by name."""
         return {name: copy.copy(fault) for name, fault in self._connections()[1].items()}
+
+    def resolved(self, document: Document, *at: str | int) -> Json:
+        """The value at ``at`` with every ``${NAME}`` replaced. Raises Fault naming file, line and variable."""
+        value = document.data
+        for key in at:
+            value = value[key]
+        return expanded(document, value, at, self._environ)
+
+    def in_memory(self, feature: str) -> bool:
+        """Was this feature's file read already, and is it kept?"""
+        return self.root / "features" / f"{feature}.yaml" in self._kept
 
     def strays(self) -> list[Fault]:
         """Files in the folders that nobody reads because of their names."""

@@ -20,7 +20,7 @@ from slack_sdk.socket_mode.response import SocketModeResponse
 from bot.core.errors import RollbotError
 from bot.flows.world import World
 from bot.slack import handlers
-from bot.slack.checkup import faults
+from bot.slack.checkup import Checkup, checkup
 from bot.slack.client import TROUBLE, SlackClient
 from bot.slack.desk import Desk
 from bot.slack.origin import Payload, allowed
@@ -113,12 +113,12 @@ class SlackApp:
         self.workspaces = self.config.workspaces or frozenset({str(found.get("team_id") or "")})
         return True
 
-    async def check(self) -> list[str]:
-        """What is wrong with token, scopes, channels and groups, one line each. Needs no ``start``."""
+    async def check(self) -> Checkup:
+        """Token, scopes, channels and groups: what they are in Slack, and what is wrong. Needs no ``start``."""
         fresh = self.client.session is None
         await self.client.open()
         try:
-            return await faults(self.world, self.client, self.people, self.config.workspaces)
+            return await checkup(self.world, self.client, self.people, self.config.workspaces)
         finally:
             if fresh:
                 await self.client.close()

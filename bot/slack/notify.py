@@ -3,6 +3,7 @@ channel is closed to the bot."""
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from bot.core import policy as rules
@@ -16,7 +17,9 @@ from bot.store import messages, releases
 from bot.store.write import Connection
 
 MOST = 25
-"""People told directly. A larger group is reached through its channel."""
+"""People who get the card directly; more are reached through its channel. Whom *Run without approval* skipped is told
+whoever they are: nobody else would tell them."""
+log = logging.getLogger(__name__)
 _State = tuple[object, ...]
 
 
@@ -32,8 +35,11 @@ class Notices:
         state: _State = (run.status, run.waiting_for, run.plan_digest, len(run.nods), run.glass is not None)
         if self._seen.get(run.id) == state:
             return
-        people = await self._approvers(run) if waits(run) or run.glass else []
+        people, unknown = await self._approvers(run) if waits(run) or run.glass else ([], [])
         await self._desk.world.store.write(lambda conn: self._want(conn, run, people))
+        if run.glass and unknown:  # asked again with the next look at the card
+            log.warning("%s: nobody can say who is in %s, so they were not told yet", run.name, ", ".join(unknown))
+            return
         if len(self._seen) > 5000:
             self._seen.clear()
         self._seen[run.id] = state
@@ -42,7 +48,7 @@ class Notices:
         now = self._desk.world.now()
         told = {m.person for m in messages.of_run(conn, run.id, "dm")}
         messages.again(conn, run.id, ("dm",))
-        for person in people if waits(run) else []:
+        for person in people[:MOST] if waits(run) else []:
             if person not in told:
                 _direct(conn, run, person, "dm", now)
         skipped = {m.person for m in messages.of_run(conn, run.id, "glass")}
@@ -53,18 +59,20 @@ class Notices:
             for number in releases.runs_that_left(conn, run.feature):
                 messages.again(conn, number, ("card", "outcome", "left"))
 
-    async def _approvers(self, run: Run) -> list[str]:
-        """Those whose yes would count: not the requester, under no account."""
+    async def _approvers(self, run: Run) -> tuple[list[str], list[str]]:
+        """Those whose yes would count: not the requester, under no account; and groups that nobody knows."""
         world = self._desk.world
         policy = world.books.policy()
         need = run.requirement or rules.Requirement()
         home = run.requester.id.rpartition("/")[0] or self._desk.people.home
         found: set[str] = set()
-        for group in {rules.bare(a.group) for a in need.alternatives if a.group != rules.EVERYONE}:
+        unknown: list[str] = []
+        for group in sorted({rules.bare(a.group) for a in need.alternatives if a.group != rules.EVERYONE}):
             who, _ = await members(world, policy, group, home)
             found |= who or set()
+            unknown += [rules.shown(group)] if who is None else []
         asker = rules.same(policy, run.requester.id)
-        return sorted(person for person in found if rules.same(policy, person) != asker)[:MOST]
+        return sorted(person for person in found if rules.same(policy, person) != asker), unknown
 
     async def moved(self, run: Run, error: str, where: str) -> None:
         """The card could not be posted where the run was asked for: the requester is told where it is."""

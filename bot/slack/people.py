@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,6 +31,7 @@ class _Asked:
 
     at: datetime
     members: dict[str, frozenset[str]] | None
+    ids: dict[str, str] = field(default_factory=dict)
 
 
 class SlackPeople:
@@ -57,16 +58,20 @@ class SlackPeople:
         await self._remember(handle, found)
         return found
 
+    async def group_id(self, handle: str) -> str:
+        """As Slack calls it; empty where it knows no such group, or did not answer."""
+        return (await self._groups()).ids.get(handle, "")
+
     async def _groups(self) -> _Asked:
         """One call answers for all groups; those who come meanwhile wait for the same answer."""
         async with self._asking:
             now = self._clock.now()
             last = self._asked
             if last is None or (now - last.at).total_seconds() >= (AGAIN_S if last.members is None else FRESH_S):
-                self._asked = last = _Asked(now, await self._ask())
+                self._asked = last = await self._ask(now)
             return last
 
-    async def _ask(self) -> dict[str, frozenset[str]] | None:
+    async def _ask(self, now: datetime) -> _Asked:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 if not self.home:
@@ -75,9 +80,10 @@ class SlackPeople:
                 answer = await self._client.usergroups_list(include_users=True)
         except TROUBLE as e:
             log.warning("Slack did not say who is in which group: %s", error_of(e))
-            return None
+            return _Asked(now, None)
         groups: list[dict[str, Any]] = answer.get("usergroups") or []
-        return {str(g["handle"]): frozenset(f"{self.home}/{u}" for u in g.get("users") or []) for g in groups}
+        members = {str(g["handle"]): frozenset(f"{self.home}/{u}" for u in g.get("users") or []) for g in groups}
+        return _Asked(now, members, {str(g["handle"]): str(g.get("id") or "") for g in groups})
 
     async def _remember(self, handle: str, found: Membership) -> None:
         """For the day when Slack doesn't answer. A failing database is no reason to say no."""

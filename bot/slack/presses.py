@@ -9,7 +9,6 @@ from typing import Any
 
 from bot.core.commands import Abort, Accept, Command, Decide, Purpose, Request, Retry, RunAnyway
 from bot.core.errors import RollbotError, Usage
-from bot.core.release import Release
 from bot.core.run import Run, unproved
 from bot.slack.commands import forms, names
 from bot.slack.commands.reading import history_page, versions_page
@@ -20,7 +19,6 @@ from bot.slack.views import buttons, form, lists
 from bot.slack.views.details import details
 from bot.slack.views.words import Json, Shown
 from bot.store import releases, runs
-from bot.store.write import Connection
 
 
 class Stale(RollbotError):
@@ -162,11 +160,7 @@ async def _details(press: Press) -> After:
 
 
 async def _live_metrics(desk: Desk, run: Run) -> dict[str, float]:
-    def read(conn: Connection) -> Release | None:
-        return releases.get(conn, run.feature, run.from_version or "")
-
-    found = await desk.world.store.read(read)
-    return found.metrics if found else {}
+    return await desk.world.store.read(lambda c: releases.metrics_of(c, run.feature, run.from_version))
 
 
 async def _run_anyway(press: Press) -> After:

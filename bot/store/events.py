@@ -14,7 +14,7 @@ from bot.core.merkle import Frontier
 from bot.core.run import Happened, Run
 from bot.core.target import canonical
 from bot.store import tables as t
-from bot.store.codec import iso
+from bot.store.codec import iso, when
 from bot.store.engines import upsert
 
 SALT = audit.SALT_BYTES
@@ -150,6 +150,15 @@ def add_checkpoint(conn: sa.Connection, size: int, note: str, now: datetime) -> 
     conn.execute(row.on_conflict_do_nothing(index_elements=["size"]))
 
 
-def last_checkpoint(conn: sa.Connection) -> str | None:
-    found = conn.execute(sa.select(t.checkpoints.c.note).order_by(t.checkpoints.c.size.desc()).limit(1)).scalar()
-    return str(found) if found else None
+def last_signed(conn: sa.Connection) -> tuple[int, datetime] | None:
+    """How many events the last checkpoint covers, and when it was signed."""
+    newest = sa.select(t.checkpoints.c.size, t.checkpoints.c.at).order_by(t.checkpoints.c.size.desc()).limit(1)
+    row = conn.execute(newest).first()
+    return (row.size, when(row.at)) if row else None
+
+
+def ended_since(conn: sa.Connection, seq: int) -> bool:
+    """Has the log, from event ``seq`` on, one of a run that has ended?"""
+    over = sa.select(t.runs.c.id).where(t.runs.c.id == t.events.c.run, t.runs.c.ended_at.is_not(None))
+    found = sa.select(t.events.c.seq).where(t.events.c.seq >= seq, over.exists()).limit(1)
+    return conn.execute(found).first() is not None

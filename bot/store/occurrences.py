@@ -17,12 +17,8 @@ def claim(conn: sa.Connection, key: str, now: datetime) -> bool:
     return conn.execute(row.returning(t.occurrences.c.key)).first() is not None
 
 
-def get_meta(conn: sa.Connection, key: str) -> str | None:
-    """A fact about this database itself."""
-    found = conn.execute(sa.select(t.meta.c.value).where(t.meta.c.key == key)).scalar()
-    return str(found) if found is not None else None
-
-
-def set_meta(conn: sa.Connection, key: str, value: str) -> None:
+def first_meta(conn: sa.Connection, key: str, value: str) -> str:
+    """A fact about this database itself, as it was stored first: ``value`` if it was not known."""
     row = upsert(conn, t.meta).values(key=key, value=value)
-    conn.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+    conn.execute(row.on_conflict_do_nothing(index_elements=["key"]))
+    return str(conn.execute(sa.select(t.meta.c.value).where(t.meta.c.key == key)).scalar_one())

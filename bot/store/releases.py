@@ -27,6 +27,12 @@ def newest(conn: sa.Connection, feature: str, *, limit: int = 50) -> list[Releas
     return [Release.model_validate_json(r.body) for r in rows]
 
 
+def metrics_of(conn: sa.Connection, feature: str, version: str | None) -> dict[str, float]:
+    """Those recorded with a release; none where there is no such release."""
+    found = get(conn, feature, version) if version else None
+    return found.metrics if found else {}
+
+
 def versions(conn: sa.Connection, feature: str) -> list[str]:
     """All names, newest first."""
     query = sa.select(t.releases.c.version).where(t.releases.c.feature == feature)

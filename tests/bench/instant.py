@@ -117,6 +117,9 @@ class Shelf:
     def feature(self, name: str) -> Feature:
         return feature(name, self.components)
 
+    def known_faults(self) -> list[str]:
+        return []
+
     def playbook(self, name: str) -> Playbook:
         parts = [f"name:{part}" for part in self.components]
         steps = [*({"restore": part} for part in parts), {"verify": parts}]
@@ -126,6 +129,9 @@ class Shelf:
         return Policy.model_validate({"rules": [{"approve": 1, "from": "@ml-oncall"}], "groups": {"ml-oncall": [BEN]}})
 
     def policy_fault(self) -> str | None:
+        return None
+
+    def page_fault(self) -> str | None:
         return None
 
 

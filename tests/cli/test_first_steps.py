@@ -80,6 +80,8 @@ FAULTS = [
     (STANDARD, "- disable: flag", "- disabel: flag", ("standard.yaml:", "'disabel'", "'disable'")),
     (STANDARD, "- disable: flag", "- disable: falg", ("standard", "'falg'", "'flag'")),
     (POLICY, "request: [everyone]", "reqest: [everyone]", ("policy.yaml:", "'reqest'", "'request'")),
+    (POLICY, "rules:", "page: pager.example\nrules:", ("policy.yaml:", "page:", "https://pager.example/rollbot")),
+    (POLICY, "rules:", 'page: "${NOWHERE}"\nrules:', ("policy.yaml:", "NOWHERE", "not set")),
     (TARGETS, "flags: {type: flagd,", "flags: {type: flagdd,", ("flagdd", "flagd")),
     (TARGETS, "file: flags.json", 'file: "${NOWHERE}"', ("targets.yaml:", "NOWHERE", "not set")),
 ]
@@ -175,6 +177,18 @@ def test_another_artifact_store_than_at_the_last_start_is_warned_of(terminal: Te
 
     assert said.code == 0
     assert "Warning: the artifact store is not the one of the last start" in said.out
+
+
+def test_another_database_than_at_the_last_start_is_warned_of(terminal: Terminal) -> None:
+    """A database that was lost beside artifacts that are still there is said, each time, until it is back."""
+    assert "Warning" not in terminal("check").out
+    terminal.file("rollbot.db").rename(terminal.file("kept.db"))
+    lost = [terminal("check"), terminal("check")]
+    back = terminal("check", ROLLBOT_DATABASE_URL="sqlite:///kept.db")
+
+    assert all("Warning: the database is not the one of the last start" in said.out for said in lost)
+    assert [said.code for said in (*lost, back)] == [0, 0, 0]
+    assert "Warning" not in back.out
 
 
 def test_programs_of_ones_own_are_met_too(terminal: Terminal) -> None:

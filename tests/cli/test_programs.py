@@ -59,6 +59,20 @@ def test_a_server_works_for_the_terminal_and_ends_at_a_signal(two: Terminal) -> 
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+@pytest.mark.parametrize("lost", ["database", "artifact store"])
+def test_a_server_says_that_it_has_lost_its_disk(two: Terminal, lost: str) -> None:
+    """Started again beside another database or other artifacts than at its last start, it warns of that one."""
+    assert two("check").code == 0
+    other = {"database": {"ROLLBOT_DATABASE_URL": "sqlite:///new.db"}, "artifact store": {"ROLLBOT_ARTIFACTS": "new"}}
+    with serving(two, **other[lost]) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+
+    said = [line for line in err.splitlines() if "is not the one of the last start" in line]
+    assert len(said) == 1, err
+    assert said[0].startswith(f"rollbot: the {lost} is not the one of the last start")
+
+
 def test_ctrl_c_is_one_line_and_the_run_goes_on_later(two: Terminal) -> None:
     """While a system hangs: exit 1, no traceback, the run stays open, and the next command that works goes on with
     it."""
@@ -110,7 +124,9 @@ FAULTS = [
     ({}, ("run", "show", "R-99"), 1, "there is no run 'R-99'"),
     ({}, ("run", "request", "example"), 2, "--to v12"),
     ({}, ("run", "request", "example", "--to", "v1", "--stop"), 2, "--to v12"),
+    ({}, ("run", "request", "example", "--stop", "--playbook", "standard"), 2, "leave --playbook out"),
     ({}, ("run", "list", "--before", "tomorrow"), 2, "no run's name"),
+    ({}, ("plan", "example", "previous", "--at", "2131-01-01T00:00"), 2, "is in the future"),
     ({}, ("run", "request", "example", "--to", "v1"), 4, "say who you are"),
 ]
 

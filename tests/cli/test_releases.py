@@ -186,3 +186,16 @@ def test_the_gate_opens_for_no_database(terminal: Terminal) -> None:
     assert said.code == 1
     assert "there is no database" in said.fault
     assert not terminal.file("elsewhere.db").exists()
+
+
+def test_a_plan_shows_the_metrics_then_and_now(terminal: Terminal) -> None:
+    """Those recorded with the release stand beside those of the one that is live; one that only one has is unknown
+    for the other."""
+    first = ("--metric", "auc=0.91", "--metric", "mae=0.3")
+    assert terminal("release", "capture", "example", "v1", *first).code == 0
+    terminal.share(25)
+    assert terminal("release", "capture", "example", "v2", "--metric", "auc=0.7").code == 0
+    said, made = terminal("plan", "example", "v1").out, terminal("plan", "example", "v1", "--json").json
+
+    assert "Metric auc: 0.91 then, 0.7 now\nMetric mae: 0.3 then, unknown now\n" in said
+    assert (made["seen"]["metrics"], made["live_metrics"]) == ({"auc": 0.91, "mae": 0.3}, {"auc": 0.7})

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime
+
+from bot.core.commands import Actor, Command, RunAnyway
+from bot.store import inbox
+from bot.store.write import open_store
 from tests.cli.terminal import ANA, BEN, SAM, Terminal
 
 
@@ -167,6 +173,53 @@ def test_a_moment_that_is_not_there_is_a_fault(two: Terminal) -> None:
 
     assert said.code == 1
     assert "no moment" in said.fault
+
+
+def test_a_time_to_come_is_refused_before_anything_is_written(two: Terminal) -> None:
+    """Nobody can take data back to tomorrow: exit 2, and no run was made."""
+    said = two("run", "request", "example", "--to", "v1", "--at", "2131-01-01T00:00", who=ANA)
+
+    assert said.code == 2
+    assert "'2131-01-01T00:00' is in the future" in said.fault
+    assert two("run", "list", "--json").json == []
+
+
+def test_another_playbook_may_be_named(models: Terminal) -> None:
+    """The run takes its steps from the one that was asked for; one that is not there is said before anything is
+    written."""
+    steps = "steps:\n  - restore: model\n  - verify: model\n  - disable: flag\n"
+    models.file("playbooks/playbooks/quick.yaml").write_text(f"playbook: quick\n{steps}")
+    missing = models("run", "request", "example", "--to", "v11", "--playbook", "quik", who=ANA)
+    name = asked(models, "v11", "--playbook", "quick")
+    shown = models("run", "show", name, "--json").json
+
+    assert (missing.code, "'quik'" in missing.fault, "quick" in missing.fault) == (1, True, True)
+    assert name == "R-1"
+    assert [s["verb"] for s in shown["steps"]] == ["restore", "wait", "verify", "disable"]
+
+
+def test_a_run_without_approval_is_shown_as_one(two: Terminal) -> None:
+    """Who broke the glass, and why, stand in the text and in the JSON; null for a run that was approved."""
+    first = asked(two, "v1")
+    before = two("run", "show", first, "--json").json
+    anyway = RunAnyway(run=1, digest=before["plan_digest"], version="v1", reason="nobody is awake")
+    asyncio.run(press(two, anyway, BEN))
+    assert two("run", "retry", first, who=BEN).code == 4  # it works for nobody; its worker takes the press before it
+    shown, for_people = two("run", "show", first, "--json").json, two("run", "show", first).out
+
+    glass = shown["without_approval"]
+    assert (glass["person"], glass["reason"], shown["approvals"]) == (BEN, "nobody is awake", [])
+    assert "Run WITHOUT APPROVAL by T1/BEN: nobody is awake" in for_people
+    assert before["without_approval"] is None
+
+
+async def press(terminal: Terminal, command: Command, who: str) -> None:
+    """As a button in Slack does: into the inbox, for whoever is the next worker."""
+    store = open_store(f"sqlite:///{terminal.file('rollbot.db')}")
+    await store.start()
+    actor, now = Actor(kind="person", id=who, via="slack"), datetime.now(UTC)
+    await store.intake(lambda c: inbox.take(c, "press", actor, command, "", now))
+    await store.stop()
 
 
 def test_the_list_pages_and_filters(two: Terminal) -> None:

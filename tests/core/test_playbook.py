@@ -70,6 +70,13 @@ def test_a_verb_that_does_not_fit_is_a_fault() -> None:
     ]
 
 
+def test_what_is_never_verified_stands_at_the_step_that_restores_it() -> None:
+    """The misfit points to the first such step, not to the last."""
+    bound = bind(book({"hold": "pipeline"}, {"restore": "name:trips"}, {"restore": "name:trips"}), FEATURE)
+
+    assert [(m.text, m.step, m.verb) for m in bound.misfits] == [("trips is restored and never verified", 1, "restore")]
+
+
 def test_a_wait_stands_before_each_verify_of_what_was_written() -> None:
     """Waiting until consumers see it is a step of its own, after all restores."""
     bound = bind(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import sqlalchemy as sa
 
 from bot.core import checkpoint as notes
 from bot.core.auditor import verify_export
-from bot.core.commands import Purpose
+from bot.core.commands import Abort, Purpose
 from bot.core.run import Status
 from bot.flows import clockwork
 from bot.store import events, messages, releases
@@ -55,6 +56,46 @@ async def test_waiting_cards_are_said_again_and_paged_once_each(house: House) ->
     assert (await purposes(house)).count("reminder") == 3
 
 
+@pytest.mark.parametrize(("more", "pages"), [("tier: 2", 0), ("environment: staging", 2)])
+async def test_only_tier_1_is_paged_in_whatever_environment(house: House, more: str, pages: int) -> None:
+    """A feature of tier 2 in production pages nobody, one of tier 1 in staging does; and the tier is the one that
+    the card was made for."""
+    policy, feature = house.folder / "playbooks/policy.yaml", house.folder / "playbooks/features/fares.yaml"
+    policy.write_text(policy.read_text() + "page: http://127.0.0.1:9/page\n")
+    written = feature.read_text()
+    feature.write_text(f"{written}{more}\n")
+    PAGED.clear()
+    await two_releases(house)
+    await house.ask("v1")
+    feature.write_text(f"{written}tier: {3 if pages else 1}\n")
+    for _ in range(2):
+        await clockwork.remind(house.world, page)
+        house.clock.advance(300)
+    await clockwork.remind(house.world, page)
+
+    assert len(PAGED) == pages
+
+
+async def test_the_pagers_address_may_stand_in_the_environment(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``${PAGER_URL}`` is read there. Where it is not set or is no address, the rest of the policy holds, nobody is
+    paged, and the fault names file, line and variable, never the value."""
+    policy = house.folder / "playbooks/policy.yaml"
+    policy.write_text(policy.read_text() + 'page: "${PAGER_URL}"\n')
+    line = len(policy.read_text().splitlines())
+    books = house.world.books
+    monkeypatch.setenv("PAGER_URL", "https://pager.example/hush")
+    assert (books.policy().page, books.page_fault()) == ("https://pager.example/hush", None)
+
+    monkeypatch.setenv("PAGER_URL", "hush")
+    said = [books.page_fault()]
+    assert books.policy().page == ""
+    monkeypatch.delenv("PAGER_URL")
+    said.append(books.page_fault())
+    assert (books.policy().page, len(books.policy().rules)) == ("", 1)
+    assert all(f"policy.yaml:{line}: " in str(words) and "hush" not in str(words) for words in said)
+    assert "PAGER_URL is not set" in str(said[1])
+
+
 async def test_what_was_left_behind_is_repeated_until_it_is_gone(house: House) -> None:
     """Every four hours while the flag is off; lifted and enabled, it is said no more."""
     await two_releases(house)
@@ -86,8 +127,7 @@ async def test_checkpoints_vouch_for_the_log_outside_the_database(house: House) 
     private = notes.new_key("rollbot", b"k" * 32)
     kept: list[str] = []
 
-    async def check() -> str | None:
-        return await clockwork.checkpoint(house.world, lambda n, root: notes.sign(n, root, private), kept.append)
+    check = clockwork.Checkpoints(house.world, lambda n, root: notes.sign(n, root, private), kept.append).now
 
     assert await check() is None
     await two_releases(house)
@@ -102,6 +142,42 @@ async def test_checkpoints_vouch_for_the_log_outside_the_database(house: House) 
 
     forged = [longer[0], *longer[2:]]
     assert not verify_export(forged, kept, public).ok
+
+
+async def test_a_checkpoint_is_due_when_a_run_has_ended_or_after_a_day(house: House) -> None:
+    """Not whenever the log grows: the first at once, then at a run's end, and 24 hours after the last one if there is
+    anything new; each is wanted in the audit channel, and a restart changes none of it."""
+    policy = house.folder / "playbooks/policy.yaml"
+    policy.write_text(policy.read_text() + 'audit_channel: "#audit"\n')
+    checkpoints = clockwork.Checkpoints(house.world, lambda n, _: f"note\n{n}\n", _drop)
+    await capture(house, "v1")
+    signed = [await checkpoints.when_due()]
+    await capture(house, "v2")
+    run = await house.ask("v1")
+    grown = [await checkpoints.when_due() for _ in range(2)]
+    again = clockwork.Checkpoints(house.world, lambda n, _: f"note\n{n}\n", _drop)
+    grown.append(await again.when_due())
+    await house.say(Abort(run=run.id))
+    await house.settle()
+    signed.append(await checkpoints.when_due())
+    grown.append(await again.when_due())
+
+    await house.ask("v1")
+    house.clock.advance(24 * 3600 - 1)
+    grown.append(await checkpoints.when_due())
+    house.clock.advance(1)
+    signed.append(await checkpoints.when_due())
+    house.clock.advance(24 * 3600)
+    grown.append(await checkpoints.when_due())
+
+    assert grown == [None] * 6
+    assert None not in signed
+    wanted = [m for m in await house.store.read(messages.due) if m.purpose == "checkpoint"]
+    assert [(m.channel, m.body["note"]) for m in wanted] == [("#audit", note) for note in signed]
+
+
+def _drop(_: str) -> None:
+    """Kept nowhere."""
 
 
 async def test_erasing_a_text_keeps_the_log_whole(house: House) -> None:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from slack_bolt.app.async_app import AsyncApp
 
 from bot.practice.slack_server import PracticeSlack
@@ -114,8 +115,43 @@ async def test_a_worker_alone_takes_nothing_in(tmp_path: Path, clock: FakeClock)
 
 
 async def test_the_checkup_finds_nothing_where_all_is_well(office: Office) -> None:
-    """Token, scopes, channel and groups as they should be."""
-    assert await office.app.check() == []
+    """Token, scopes, channels and groups as they should be, each name with the id that it resolved to."""
+    policy = office.house.folder / "playbooks/policy.yaml"
+    policy.write_text(
+        policy.read_text() + "groups: {leads: [U0LEA]}\nbreak_glass: [leads]\naudit_channel: '#rollbot-audit'\n"
+    )
+    found = await office.app.check()
+    assert (found.faults, found.warnings) == ([], [])
+    assert [(n.kind, n.name, n.id, n.members) for n in found.names] == [
+        ("workspace", "Practice", "T0PRACTICE", None),
+        ("bot", "@rollbot", "U0BOT", None),
+        ("channel", "#ml-platform", "C0PLAT", None),
+        ("channel", "#rollbot-audit", "C0AUDIT", None),
+        ("group", "@leads", "in policy.yaml", 1),
+        ("group", "@ml-oncall", "S0ONCALL", 3),
+    ]
+    assert set(found.scopes) >= set(checkup.SCOPES)
+
+
+@pytest.mark.parametrize("channel", ["#nowhere", "#secret-war-room"])
+async def test_an_audit_channel_that_can_not_be_posted_to_is_a_fault(office: Office, channel: str) -> None:
+    """Checkpoints would be lost without a word."""
+    policy = office.house.folder / "playbooks/policy.yaml"
+    policy.write_text(policy.read_text() + f"audit_channel: '{channel}'\n")
+    said = (await office.app.check()).faults
+    assert len(said) == 1 and channel in said[0] and "audit_channel" in said[0]
+
+
+async def test_a_token_without_any_scope_is_a_fault(tmp_path: Path, clock: FakeClock) -> None:
+    """Slack names none, with an empty header: that is said in one line of its own."""
+    async with open_office(tmp_path, clock, "http") as office:
+        slack = PracticeSlack({**MANIFEST, "oauth_config": {"scopes": {"bot": []}}})
+        await slack.start()
+        app = SlackApp(office.house.world, SlackConfig(slack.bot_token, "s", None, slack.api_url))
+        found = await app.check()
+        await slack.stop()
+    assert "Slack: the token has no scope at all; install the app as manifest.json describes it" in found.faults
+    assert found.scopes == []
 
 
 async def test_the_checkup_names_each_fault(tmp_path: Path, clock: FakeClock) -> None:
@@ -135,8 +171,8 @@ async def test_the_checkup_names_each_fault(tmp_path: Path, clock: FakeClock) ->
         )
         app = SlackApp(office.house.world, config)
         (office.house.folder / "playbooks/policy.yaml").write_text('policy: 1\ncontrol: ["@nobody", requester]\n')
-        found = await app.check()
-        bad = await SlackApp(office.house.world, SlackConfig("xoxb-no", "s", None, slack.api_url)).check()
+        found = (await app.check()).faults
+        bad = (await SlackApp(office.house.world, SlackConfig("xoxb-no", "s", None, slack.api_url)).check()).faults
         await slack.stop()
     assert "Slack: the bot token belongs to T0PRACTICE, which ROLLBOT_WORKSPACES does not list" in found
     assert "Slack: scope users:read is missing (to name people)" in found

@@ -10,7 +10,7 @@ from bot.core.run import Status
 from bot.practice.slack_server import Seed, default_seed
 from bot.practice.slack_server.seed import SeedGroup
 from bot.slack.commands.registry import SUBCOMMANDS
-from bot.store import keys, releases, runs
+from bot.store import keys, messages, releases, runs
 from bot.store.write import Connection
 from tests.services import FakeClock
 from tests.slack.office import ANA, BEN, FARES, INC, SAM, SECRET, Office, actions, open_office
@@ -106,6 +106,22 @@ async def test_a_faulty_policy_is_said_in_status(full: Office) -> None:
     assert "policy.yaml:2" in str(ack.body) and "the last good policy is used" in str(ack.body)
 
 
+async def test_faulty_files_are_listed_in_status(full: Office) -> None:
+    """Features' files with file and line, also those that nobody has asked for, and a page that goes nowhere; mended
+    ones are gone from the list."""
+    team = full.house.folder / "playbooks"
+    for n in range(12):
+        (team / f"features/torn{n}.yaml").write_text(f"feature: torn{n}\ncomponents: {{flag: [\n")
+    (team / "policy.yaml").write_text('policy: 1\npage: "${PAGER_OF_NOBODY}"\n')
+    said = str((await full.typed("status")).body)
+    assert said.count("Fault: ") == 12 and said.count(".yaml:2: ") + said.count(".yaml:3: ") == 11, said
+    assert "PAGER_OF_NOBODY is not set (so nobody is paged)" in said and "and 2 more; rollbot check names all" in said
+    assert "torn" not in str((await full.typed("status fares")).body)
+    for n in range(12):
+        (team / f"features/torn{n}.yaml").unlink()
+    assert "torn" not in str((await full.typed("status")).body)
+
+
 async def test_help_prints_the_registry(office: Office) -> None:
     """Every subcommand has its line, the rollback itself first."""
     ack = await office.typed("help")
@@ -114,22 +130,8 @@ async def test_help_prints_the_registry(office: Office) -> None:
         assert f"/rollback {subcommand.usage} - {subcommand.about}" in text, name
     assert text.index("/rollback FEATURE") < text.index("/rollback abort")
     assert set(SUBCOMMANDS) == {
-        *(
-            "",
-            "abort",
-            "capture",
-            "enable",
-            "help",
-            "history",
-            "key",
-            "lift",
-            "put-back",
-            "ready",
-            "retry",
-            "status",
-            "stop",
-        ),
-        "versions",
+        *("", "abort", "capture", "enable", "help", "history", "key", "lift", "put-back", "ready", "retry", "status"),
+        *("stop", "versions"),
     }
 
 
@@ -169,6 +171,24 @@ async def test_capture_is_heard_of_when_it_stands(office: Office) -> None:
     assert found is not None and found.changelog == "the @channel one"
     blocks = str((await office.typed("versions fares")).body)
     assert "v1 LIVE since" in blocks and "<!channel>" not in blocks
+
+
+@pytest.mark.parametrize("command", ["stop fares", "put-back R-1", "lift fares", "enable fares because of lunch"])
+async def test_the_same_command_twice_is_one_run_and_a_link_to_it(full: Office, command: str) -> None:
+    """Whatever the run is for: the second one who types it hears which run does that, and where its card stands."""
+    await full.type("fares to v1")
+    await full.press(full.card(), "approve")
+    first = await full.typed(command, BEN)
+    now = full.clock.now()
+    await full.house.store.write(lambda c: messages.want(c, "R-2:card", purpose="card", channel=INC, run=2, now=now))
+    await full.publish()
+    second = await full.typed(command, BEN)
+    await full.app.desk.idle()
+
+    assert str(first.body["text"]).startswith("R-2: ")
+    assert second.body["text"] == "R-2 is already doing exactly this"
+    card = full.card(run=2)
+    assert full.told(BEN)[-1].startswith("R-2: http") and full.told(BEN)[-1].endswith(card.ts.replace(".", ""))
 
 
 async def test_status_history_and_versions(full: Office) -> None:

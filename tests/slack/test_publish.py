@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from bot.core.commands import Abort
+from bot.core.commands import Abort, RunAnyway
 from bot.core.run import Status
-from bot.practice.slack_server import PracticeSlack
+from bot.practice.slack_server import PracticeSlack, Seed, default_seed
+from bot.practice.slack_server.seed import SeedGroup, SeedUser
 from bot.slack.client import SlackClient, Unsendable
 from bot.slack.origin import answerable
 from bot.slack.pace import Pace
@@ -16,7 +18,7 @@ from bot.slack.publish import Publisher
 from bot.store import messages, occurrences
 from bot.store.write import Connection
 from tests.services import FakeClock
-from tests.slack.office import ANA, BEN, CLEO, INC, LEA, PLAT, SECRET, Office, actions, key_of
+from tests.slack.office import ANA, BEN, CLEO, INC, LEA, PLAT, SECRET, Office, actions, key_of, open_office
 
 
 def calls(slack: PracticeSlack, method: str) -> int:
@@ -238,6 +240,48 @@ async def test_break_glass_is_told_to_everybody_who_was_skipped(office: Office) 
     told = {u: [key_of(m) for m in office.slack.dms(u)] for u in (BEN, CLEO, LEA, ANA)}
     assert told[CLEO] == ["R-1:dm:T0PRACTICE/U0CLEO", "R-1:glass:T0PRACTICE/U0CLEO"]
     assert told[BEN] == ["R-1:dm:T0PRACTICE/U0BEN"] and told[ANA] == [] and len(told[LEA]) == 2
+
+
+async def test_break_glass_is_told_to_a_large_group_too(tmp_path: Path, clock: FakeClock) -> None:
+    """The card goes directly to 25 of 40 approvers, the channel has it for the others; but whoever was skipped hears
+    of that, all 40, but the one who did it."""
+    seed, ids = default_seed(), [f"U1P{n:02}" for n in range(38)]
+    users = (*seed.users, *(SeedUser(i, i.lower(), i) for i in ids))
+    groups = (SeedGroup("S0ONCALL", "ml-oncall", "ML on-call", (BEN, CLEO, *ids)),)
+    async with open_office(tmp_path, clock, "http", seed=Seed(users, groups, seed.channels)) as office:
+        await office.waiting()
+        run = await office.run(1)
+        anyway = RunAnyway(run=1, digest=run.plan_digest or "", version="v1", reason="nobody is awake")
+        await office.house.say(anyway, f"T0PRACTICE/{BEN}")
+        await office.settle()
+        rows = await office.house.store.read(lambda c: [len(messages.of_run(c, 1, p)) for p in ("dm", "glass")])
+        told = {who for who in (BEN, CLEO, *ids) if any(":glass:" in key_of(m) for m in office.slack.dms(who))}
+
+    assert rows == [25, 39]
+    assert told == {CLEO, *ids}
+
+
+async def test_break_glass_is_told_once_slack_says_who_was_skipped(office: Office) -> None:
+    """While nobody can say who is in the group nobody is told; with the next look at the card they are."""
+    policy = office.house.folder / "playbooks/policy.yaml"
+    policy.write_text(policy.read_text() + "break_glass: [leads]\ngroups: {leads: [U0BEN]}\n")
+    office.slack.fault("usergroups.list", error="internal_error", times=1000)
+    await office.waiting()
+    run = await office.run(1)
+    anyway = RunAnyway(run=1, digest=run.plan_digest or "", version="v1", reason="nobody is awake")
+    await office.house.say(anyway, f"T0PRACTICE/{BEN}")
+    await office.settle()
+    before = await office.house.store.read(lambda c: messages.of_run(c, 1, "glass"))
+    office.slack._api.faults.clear()
+    office.clock.advance(10)
+    await office.house.store.write(lambda c: messages.again(c, 1, ("card",)))
+    await office.publish()
+
+    assert before == []
+    assert [key_of(office.slack.dms(who)[-1]) for who in (CLEO, LEA)] == [
+        "R-1:glass:T0PRACTICE/U0CLEO",
+        "R-1:glass:T0PRACTICE/U0LEA",
+    ]
 
 
 async def test_the_bot_is_thrown_out_of_the_channel(office: Office) -> None:

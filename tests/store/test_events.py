@@ -187,11 +187,12 @@ async def test_a_tampered_database_is_found_out(sqlite: SqliteStore) -> None:
 
 async def test_checkpoints_are_kept_once(store: Store) -> None:
     """The same size twice is one note, the first; the newest is the one with the largest size."""
-    assert await store.read(events.last_checkpoint) is None
-    for size, note in ((3, "three"), (10, "ten"), (3, "other")):
-        await store.write(lambda c, size=size, note=note: events.add_checkpoint(c, size, note, NOW))
+    assert await store.read(events.last_signed) is None
+    for hours, (size, note) in enumerate(((3, "three"), (10, "ten"), (3, "other"))):
+        at = NOW + timedelta(hours=hours)
+        await store.write(lambda c, size=size, note=note, at=at: events.add_checkpoint(c, size, note, at))
 
-    assert await store.read(events.last_checkpoint) == "ten"
+    assert await store.read(events.last_signed) == (10, NOW + timedelta(hours=1))
     assert await count(store, t.checkpoints) == 2
 
 

@@ -8,7 +8,7 @@ from bot.core.errors import Unknown, Usage
 from bot.core.feature import Feature
 from bot.core.release import no_release
 from bot.core.run import Run, run_id
-from bot.core.text import listed, moment, near
+from bot.core.text import listed, near, past
 from bot.flows.world import World
 from bot.slack.commands import registry
 from bot.store import messages, releases, runs
@@ -73,8 +73,7 @@ def time(world: World, text: str | None) -> str | None:
     """As it was said, if it is a time that has been. Raises Usage."""
     if not text:
         return None
-    if moment(text, world.now()) > world.now():
-        raise Usage(f"{text!r} is in the future; say when the data was good, as 01:00 (UTC) or 2026-11-22T01:00.")
+    past(text, world.now())
     return text
 
 

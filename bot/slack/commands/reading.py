@@ -19,6 +19,7 @@ from bot.store.write import Connection
 
 OPEN = 10
 LEFT = 10
+FAULTS = 10
 MOST_VERSIONS = 500
 
 
@@ -46,15 +47,20 @@ async def standing(desk: Desk, feature: str = "") -> lists.Standing:
         open=await asyncio.gather(*(desk.scene(run, ask=False) for run in found[:OPEN])),
         left=left,
         hold=hold,
-        faults=_faults(desk.world),
+        faults=_faults(desk.world, everywhere=not feature),
         more=len(found) > OPEN,
         mixed=live.mixed if live else (),
     )
 
 
-def _faults(world: World) -> list[str]:
-    fault = world.books.policy_fault()
-    return [f"{fault} (the last good policy is used)"] if fault else []
+def _faults(world: World, *, everywhere: bool) -> list[str]:
+    """Of the policy, and of features' files where no feature was named (a named one that is faulty is the answer)."""
+    policy, page = world.books.policy_fault(), world.books.page_fault()
+    said = [f"{policy} (the last good policy is used)"] if policy else []
+    said += [f"{page} (so nobody is paged)"] if page else []
+    features = world.books.known_faults() if everywhere else []
+    more = len(features) - FAULTS
+    return [*said, *features[:FAULTS], *([f"and {more} more; rollbot check names all"] if more > 0 else [])]
 
 
 @subcommand("history", "history FEATURE", "its runs, newest first")

@@ -46,10 +46,15 @@ async def rollback(typed: Typed) -> Reply:
         playbook=world.books.playbook(said.playbook).playbook if said.playbook else None,
         channel=origin.channel,
     )
-    taken = await typed.desk.take(origin, (request, planning(request)))
+    return await _asking(typed, (request, planning(request)))
+
+
+async def _asking(typed: Typed, *wanted: tuple[Command, str]) -> Reply:
+    """The last of ``wanted`` asks for a run. Where one does exactly that already, its card is linked behind the ack."""
+    taken = await typed.desk.take(typed.origin, *wanted)
     run = taken.run or 0
-    new = taken.answer == planning(request).replace("{run}", f"R-{run}")
-    return Reply(taken.answer, then=None if new else lambda: typed.desk.link(origin, run))
+    new = taken.answer == wanted[-1][1].replace("{run}", f"R-{run}")
+    return Reply(taken.answer, then=None if new else lambda: typed.desk.link(typed.origin, run))
 
 
 def planning(request: Request) -> str:
@@ -100,8 +105,7 @@ async def stop(typed: Typed) -> Reply:
         of_run=await _open_rollback(world, feature.feature),
         channel=origin.channel,
     )
-    taken = await typed.desk.take(origin, (request, planning(request)))
-    return Reply(taken.answer)
+    return await _asking(typed, (request, planning(request)))
 
 
 async def _open_rollback(world: World, feature: str) -> int | None:
@@ -113,8 +117,7 @@ async def _open_rollback(world: World, feature: str) -> int | None:
 @subcommand("put-back", "put-back [R-17]", "take back what a run changed; a plan with its own approval")
 async def put_back(typed: Typed) -> Reply:
     run = await _to_put_back(typed.desk.world, typed.origin.channel, typed.word(1))
-    taken = await typed.desk.take(typed.origin, *putting_back(run, typed.origin.channel))
-    return Reply(taken.answer)
+    return await _asking(typed, *putting_back(run, typed.origin.channel))
 
 
 def putting_back(run: Run, channel: str) -> list[tuple[Command, str]]:
@@ -152,8 +155,7 @@ async def _to_put_back(world: World, channel: str, word: str) -> Run:
 async def lift(typed: Typed) -> Reply:
     feature = names.feature(typed.desk.world, typed.word(1))
     request = Request(feature=feature.feature, purpose=Purpose.lift, channel=typed.origin.channel)
-    taken = await typed.desk.take(typed.origin, (request, planning(request)))
-    return Reply(taken.answer)
+    return await _asking(typed, (request, planning(request)))
 
 
 @subcommand(
@@ -172,5 +174,4 @@ async def enable(typed: Typed) -> Reply:
         incident=said.incident,
         channel=typed.origin.channel,
     )
-    taken = await typed.desk.take(typed.origin, (request, planning(request)))
-    return Reply(taken.answer)
+    return await _asking(typed, (request, planning(request)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot.core.plan import Plan
+from bot.core.plan import Plan, metrics
 from bot.core.run import Status
 from bot.core.target import Change, Diff
 from bot.core.text import hhmm
@@ -98,17 +98,11 @@ def _value(value: object) -> str:
 
 def _models(plan: Plan, now: Mapping[str, float]) -> list[Json]:
     """Metrics then and now, side by side."""
-    then = plan.seen.metrics
-    if not then and not now:
+    found = metrics(plan, now)
+    if not found:
         return []
     lines = [f"*Metrics recorded with {said(plan.body.to_version or 'the release')} and with what is live*"]
-    names = sorted({*then, *now})
-    lines += [said(f"- {n}: {_number(then.get(n))} then, {_number(now.get(n))} now", 300) for n in names]
-    return sections(lines[: MOST_FIELDS + 1])
-
-
-def _number(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:g}"
+    return sections(lines + [said(f"- {line}", 300) for line in found[:MOST_FIELDS]])
 
 
 def _hand(plan: Plan) -> list[Json]:
