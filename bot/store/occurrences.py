@@ -22,3 +22,14 @@ def first_meta(conn: sa.Connection, key: str, value: str) -> str:
     row = upsert(conn, t.meta).values(key=key, value=value)
     conn.execute(row.on_conflict_do_nothing(index_elements=["key"]))
     return str(conn.execute(sa.select(t.meta.c.value).where(t.meta.c.key == key)).scalar_one())
+
+
+def get_meta(conn: sa.Connection, key: str) -> str | None:
+    """A fact about this database itself."""
+    found = conn.execute(sa.select(t.meta.c.value).where(t.meta.c.key == key)).scalar()
+    return str(found) if found is not None else None
+
+
+def set_meta(conn: sa.Connection, key: str, value: str) -> None:
+    row = upsert(conn, t.meta).values(key=key, value=value)
+    conn.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
