@@ -57,7 +57,7 @@ $(STAMP): requirements.lock pyproject.toml
 	  if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
 	    echo "make setup: $$python lacks the venv and ensurepip modules. On Debian and Ubuntu: apt-get install $$(basename $$python)-venv" >&2; exit 1; \
 	  fi; \
-	  echo "make setup: $$("$$python" --version), about a minute"; \
+	  echo "make setup: $$("$$python" --version), two or three minutes, in which nothing is printed"; \
 	  "$$python" -m venv $(VENV); \
 	fi
 	@$(PIP) --require-hashes --requirement requirements.lock

@@ -46,6 +46,14 @@ class Settings(BaseSettings):
         """Team ids; empty means only the one that the bot's token belongs to."""
         return frozenset(w.strip() for w in self.workspaces.split(",") if w.strip())
 
+    @field_validator("hook_tokens")
+    @classmethod
+    def _named(cls, value: SecretStr) -> SecretStr:
+        pairs = [p for p in value.get_secret_value().split(",") if p.strip()]
+        if any(not all(part.strip() for part in p.partition("=")[::2]) for p in pairs):
+            raise ValueError("write NAME=TOKEN,NAME=TOKEN: the name stands in the audit log")
+        return value
+
     @property
     def tokens(self) -> dict[str, str]:
         """Token -> the name it goes by in the audit log, from ``name=token,name=token``."""

@@ -14,8 +14,8 @@ from bot.core import release as rules
 from bot.core.commands import CaptureRelease
 from bot.core.errors import NotRestorable, RollbotError, Usage
 from bot.core.release import Moment, Release
-from bot.flows.apply import captured_words
 from bot.flows.readiness import readiness
+from bot.flows.recording import captured_words
 from bot.store import releases
 
 app = typer.Typer(no_args_is_help=True, help="Capture what is live, import what systems still hold, see what there is.")

@@ -133,7 +133,7 @@ class Session:
             await asyncio.sleep(0.1)
             waited += 0.1
             if self.worker is None and HINT_S <= waited < HINT_S + 0.1:
-                note("no worker has taken this yet, still waiting. Is 'rollbot serve' running?")
+                note("still waiting: reading the systems takes as long as it takes, if 'rollbot serve' is running")
         raise RollbotError("no worker has applied this yet; it stays in the inbox. Is 'rollbot serve' running?")
 
 

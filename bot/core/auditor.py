@@ -112,7 +112,9 @@ def _compare(reading: _Reading, signed: list[Checkpoint], signer: PublicKey | No
 
 def _cut(size: int, checkpoint: Checkpoint) -> BadLine:
     return BadLine(
-        size + 2, f"the tail is cut off: the export ends after {size} events, {checkpoint.size} were signed for"
+        size + 2,
+        f"the tail is cut off: the export ends after {size} events, {checkpoint.size} were signed for. If it was made "
+        "before that checkpoint, export again",
     )
 
 

@@ -42,6 +42,12 @@ class BlobRef(Value):
     size: int
     name: str = ""
 
+    @property
+    def place(self) -> str:
+        """Where it lies, below the artifact store's root."""
+        digest = self.digest.removeprefix("sha256:")
+        return f"sha256/{digest[:2]}/{digest}"
+
 
 class State(Value):
     """A component live now.

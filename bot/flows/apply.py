@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from datetime import datetime, timedelta
 
 from bot.core import decide
@@ -12,13 +10,12 @@ from bot.core.commands import Abort, Accept, CaptureRelease, Decide, Purpose, Re
 from bot.core.decide import Judging
 from bot.core.errors import Refused, RollbotError
 from bot.core.policy import Requirement
-from bot.core.release import EXPECTED
 from bot.core.run import Happened, Run, Status
 from bot.core.run import Moved as Transition
-from bot.flows.capture import capture_release, not_captured
+from bot.flows.capture import not_captured
 from bot.flows.drive import REMIND_S
 from bot.flows.mixed import half_way
-from bot.flows.moments import take_moment
+from bot.flows.recording import Recorder
 from bot.flows.standing import standing
 from bot.flows.watch import wake_rivals
 from bot.flows.world import World
@@ -34,34 +31,26 @@ class Applier:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self._long: dict[int, asyncio.Task[None]] = {}
+        self._recorder = Recorder(world, self._done)
 
     async def apply_all(self) -> int:
         """How many rows were applied or begun."""
         items = await self.world.store.read(inbox.waiting)
-        fresh = [i for i in items if i.id not in self._long]
+        fresh = [i for i in items if i.id not in self._recorder.under_way]
         for item in fresh:
             if isinstance(item.command, CaptureRelease | TakeMoment):
-                self._begin_long(item)
+                self._recorder.begin(item)
             else:
                 await self.apply(item)
         return len(fresh)
 
     async def idle(self) -> None:
         """Waits for captures under way."""
-        while self._long:
-            await asyncio.wait(list(self._long.values()))
+        await self._recorder.idle()
 
     async def stop(self) -> None:
         """Ends captures under way; they begin again at the next start."""
-        for task in self._long.values():
-            task.cancel()
-        await self.idle()
-
-    def _begin_long(self, item: Item) -> None:
-        task = asyncio.create_task(self._capture(item))
-        self._long[item.id] = task
-        task.add_done_callback(lambda _: self._long.pop(item.id, None))
+        await self._recorder.stop()
 
     async def apply(self, item: Item) -> None:
         """One row. What a person must hear is told privately; nothing is lost: a refusal is an event and an answer."""
@@ -188,35 +177,6 @@ class Applier:
 
         await self.world.store.write(save)
 
-    async def _capture(self, item: Item) -> None:
-        command = item.command
-        try:
-            if isinstance(command, CaptureRelease):
-                result = await self._may_capture(item, command)
-                say = captured_words(result)
-            else:
-                name = command.feature if isinstance(command, TakeMoment) else ""
-                result, say = await take_moment(self.world, name, item.actor), ""
-        except* RollbotError as group:
-            error = _first(group)
-            result = {"ok": False, "error": error.message, "code": error.code}
-            result |= {"rule": error.rule} if isinstance(error, Refused) and error.rule else {}
-            say = f"Not captured: {error.message}"
-        with contextlib.suppress(RollbotError):
-            await self._done(item, result, say)
-
-    async def _may_capture(self, item: Item, command: CaptureRelease) -> dict[str, object]:
-        """Whoever may request may capture; a hold is lifted only by who may control, or by CI with its token."""
-        policy = self.world.books.policy()
-        lifts = True
-        if item.actor.kind == "person":
-            who = await standing(self.world, policy, item.actor.id)
-            verdict = rules.may_request(policy, who)
-            if isinstance(verdict, rules.Refused):
-                raise Refused(verdict.why, rule=verdict.rule)
-            lifts = isinstance(rules.may_control(policy, who, ""), rules.Allowed)
-        return await capture_release(self.world, command, item.actor, lifts=lifts)
-
 
 def _mixed(conn: Connection, run: Run, now: datetime) -> None:
     """A run that was ended half-way leaves a feature that is neither release: said, listed, and held."""
@@ -225,13 +185,6 @@ def _mixed(conn: Connection, run: Run, now: datetime) -> None:
     if run.left and run.mode == "live":
         releases.place_hold(conn, run.feature, run.id, f"{run.name} was aborted half-way", now)
         releases.leave(conn, run, run.left, now, now + timedelta(seconds=REMIND_S))
-
-
-def _first(group: BaseExceptionGroup[RollbotError]) -> RollbotError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error if isinstance(error, RollbotError) else RollbotError(str(error))
 
 
 def _move(run: Run, command: Pressed, item: Item, judging: Judging) -> Transition:
@@ -255,20 +208,3 @@ def _again(item: Item, result: dict[str, object]) -> bool:
     if not isinstance(order, CaptureRelease) or item.actor.via != "hook":
         return False
     return not (result["ok"] and order.keyed)
-
-
-def captured_words(result: dict[str, object]) -> str:
-    """What a capture says for itself."""
-    parts = result.get("components")
-    listed = ", ".join(f"{k} {v}" for k, v in parts.items()) if isinstance(parts, dict) else ""
-    warnings = result.get("warnings")
-    said = "".join(f"\nDoubt: {w}" for w in warnings) if isinstance(warnings, list) else ""
-    new, expected, at = result.get("new"), result.get("expected"), result.get("data_at")
-    what = "Another moment of" if not new else "Imported" if expected else "Captured"
-    computed = f", {EXPECTED}" if expected else ""
-    said = f" Data as of {_minute(str(at))} UTC.{said}" if expected and at else said
-    return f"{what} {result.get('feature')} {result.get('version')}{computed}: {listed}.{said}"
-
-
-def _minute(at: str) -> str:
-    return at[:16].replace("T", " ")

@@ -18,7 +18,7 @@ from bot.core.target import Capture, Kind, State
 from bot.core.text import moment as parse_time
 from bot.flows.look import context
 from bot.flows.world import World
-from bot.store import events, messages, releases
+from bot.store import events, messages, releases, runs
 from bot.store.write import Connection
 
 log = logging.getLogger(__name__)
@@ -42,9 +42,22 @@ async def capture_release(
         raise Usage(f"{command.version!r} is no version name: letters, digits and . _ + - (at most 64)")
     feature = world.books.feature(command.feature)
     importing = bool(command.pointers)
+    if not importing and (why := await world.store.read(lambda c: _unsettled(c, feature.feature))):
+        raise Refused(why, rule="unsettled")
     captures = await (_import(world, feature, command) if importing else live_captures(world, feature))
     release, moment = _made(world, feature, command, captures, expected=importing)
     return await world.store.write(lambda c: _store(c, world, feature, command, release, moment, actor, lifts=lifts))
+
+
+def _unsettled(conn: Connection, feature: str) -> str | None:
+    """Why what is live now is nobody's release: a run changes it, or has left it half-way. None if it is settled."""
+    if busy := runs.at_work(conn, feature):
+        return f"{', '.join(busy)} is changing {feature} now; capture when it has ended"
+    half = [i for i in releases.left(conn, feature=feature) if i["what"] == "hold" and "MIXED" in str(i["say"])]
+    if half:
+        said, run = half[0]["say"], half[0]["run"]
+        return f"{said}: that is no release. Roll back, put R-{run} back, or lift the hold first"
+    return None
 
 
 async def live_captures(world: World, feature: Feature) -> dict[str, Capture]:
@@ -160,6 +173,8 @@ def _store(
     lifts: bool,
 ) -> dict[str, object]:
     now = world.now()
+    if not command.pointers and (why := _unsettled(conn, release.feature)):  # begun while the systems were read
+        raise Refused(why, rule="unsettled")
     other = _refuse_unclear(conn, release, importing=bool(command.pointers))
     rules.same_or_refused(releases.get(conn, release.feature, release.version), release.version, release.captures)
     if not command.pointers:

@@ -236,10 +236,9 @@ class BlobStore:
 
 def _place(ref: BlobRef) -> str:
     """Where a blob lies, below the store's root."""
-    match = _DIGEST.fullmatch(ref.digest)
-    if not match:
+    if not _DIGEST.fullmatch(ref.digest):
         raise CorruptBlob(f"{ref.digest!r} is no digest of a blob")
-    return f"sha256/{match[1][:2]}/{match[1]}"
+    return ref.place
 
 
 def _title(ref: BlobRef) -> str:

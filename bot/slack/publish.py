@@ -34,6 +34,8 @@ PAGES = 5
 BEFORE = timedelta(minutes=5)
 """How much Slack's clock may be behind ours when a lost message is looked for."""
 PRIVATE_TRIES = 6
+RECENT = timedelta(hours=1)
+"""How long after a run's end its card is still worth another place."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class Publisher:
             await self._store(lambda conn: messages.settle(conn, message.key, wanted=message.wanted))
             return False
         if message.ts:
-            return await self._update(message, shown)
+            return await self._update(message, shown, scene)
         return await self._post(message, shown, scene)
 
     async def _store(self, fn: Any) -> None:
@@ -126,8 +128,6 @@ class Publisher:
         await self._store(
             lambda conn: messages.sent(conn, message.key, wanted=wanted, ts=ts, channel=place.channel, digest=digest)
         )
-
-    # -- posting ------------------------------------------------------------------------------------------------
 
     async def _post(self, message: Message, shown: Shown, scene: Scene | None) -> bool:
         place = await self._place(message)
@@ -203,16 +203,23 @@ class Publisher:
         error = error_of(e)
         if getattr(e.response, "status_code", 0) < 500:
             await self._store(lambda conn: messages.not_posted(conn, message.key))
-        if error in ELSEWHERE and message.purpose == "card" and scene is not None:
-            await self._elsewhere(message, error, place, scene)
+        if error in ELSEWHERE and scene is not None and (card := await self._card_of(message)):
+            if not await self._elsewhere(card, error, place, scene) and card.key != message.key:
+                await self._give_up(message, in_full(e, error))
             return
         if (wait := retry_after(e)) is not None:
             self._pace.hold(place.channel, wait, self._world.now())
             return
         await self._trouble(message, e)
 
-    async def _elsewhere(self, message: Message, error: str, place: _Place, scene: Scene) -> None:
-        """To the feature's channel, else to the requester directly; the requester is told."""
+    async def _card_of(self, message: Message) -> Message | None:
+        """The card that this message is, or answers; None for one that has no other place."""
+        if message.purpose == "card" or message.parent is None:
+            return message if message.purpose == "card" else None
+        return await self._world.store.read(lambda conn: messages.get(conn, str(message.parent)))
+
+    async def _elsewhere(self, message: Message, error: str, place: _Place, scene: Scene) -> bool:
+        """To the feature's channel, else to the requester directly; the requester is told. False: there is no place."""
         run = scene.run
         home, direct = await self._places.of_feature(run.feature), run.requester.id.rpartition("/")[2]
         person = run.requester.kind == "person" and run.requester.via == "slack"
@@ -222,13 +229,12 @@ class Publisher:
             to, where = direct, "our direct messages"
         else:
             await self._give_up(message, f"{error}, and there is no other place for it")
-            return
+            return False
         await self._store(lambda conn: messages.redirect(conn, message.key, to))
         await self._notices.moved(run, error, where)
+        return True
 
-    # -- bringing up to date ------------------------------------------------------------------------------------
-
-    async def _update(self, message: Message, shown: Shown) -> bool:
+    async def _update(self, message: Message, shown: Shown, scene: Scene | None) -> bool:
         """In place; not called for where it says the same already."""
         place, ts, digest = _Place(message.posted_channel or message.channel), str(message.ts), _digest(shown)
         now = self._world.now()
@@ -244,14 +250,15 @@ class Publisher:
             if (wait := retry_after(e)) is not None:
                 self._pace.hold(UPDATES, wait, now)
                 return False
-            if error_of(e) in ELSEWHERE:
+            if error_of(e) not in ELSEWHERE:
+                raise
+            if message.purpose == "card" and scene is not None and _recent(scene):  # removed from the channel meanwhile
+                await self._elsewhere(message, error_of(e), place, scene)
+            else:
                 await self._give_up(message, f"can't be brought up to date: {error_of(e)}")
-                return False
-            raise
+            return False
         await self._sent(message, place, ts, digest)
         return True
-
-    # -- trouble ------------------------------------------------------------------------------------------------
 
     async def _trouble(self, message: Message, e: BaseException) -> None:
         """It waits, longer each time; or never can be sent."""
@@ -273,6 +280,11 @@ class Publisher:
             messages.trouble(conn, message.key, error, give_up=True)
 
         await self._store(store)
+
+
+def _recent(scene: Scene) -> bool:
+    """Open, or over so lately that people wait for its end."""
+    return scene.run.ended_at is None or scene.now - scene.run.ended_at < RECENT
 
 
 def _digest(shown: Shown) -> str:

@@ -160,8 +160,9 @@ def trouble(conn: sa.Connection, key: str, error: str, *, give_up: bool) -> None
 
 
 def redirect(conn: sa.Connection, key: str, channel: str) -> None:
-    """It goes to another channel (the bot is not in the first one)."""
-    conn.execute(sa.update(t.messages).where(t.messages.c.key == key).values(channel=channel, attempted_at=None))
+    """It goes to another channel, anew (the bot is not in the first one, or not any more)."""
+    anew = {"ts": None, "posted_channel": None, "sent_digest": None, "attempted_at": None}
+    conn.execute(sa.update(t.messages).where(t.messages.c.key == key).values(channel=channel, **anew))
 
 
 def troubled(conn: sa.Connection, limit: int = 20) -> list[tuple[str, str]]:

@@ -8,13 +8,13 @@ from functools import partial
 
 import pytest
 
-from bot.core.commands import Abort, Accept, Decide, Purpose, Request
+from bot.core.commands import Abort, Accept, CaptureRelease, Decide, Purpose, Request
 from bot.core.run import Run, Status
 from bot.drivers.embedded import SLOTS, Embedded
 from bot.flows.apply import Applier
 from bot.outside.books import TeamBooks
 from bot.outside.registry import Registry
-from bot.store import releases, runs
+from bot.store import inbox, releases, runs
 from bot.targets import command, flagd
 from tests.flows.company import Company, two_releases
 from tests.flows.house import BEN, CLEO
@@ -207,6 +207,41 @@ async def test_a_verified_rollback_ends_what_an_aborted_one_left(company: Compan
     assert run.status == Status.succeeded, run.why
     assert not [item for item in left if "MIXED" in str(item["say"])]
     assert hold and hold["reason"] == f"rolled back to v1 by {run.name}"
+
+
+async def test_what_is_live_half_way_is_no_release(company: Company, asked: Run) -> None:
+    """While a run works, and after one that was aborted half-way, capturing is refused and says what to do; a person
+    who lifts the hold may capture."""
+    house = company.house
+    run = await half(company, asked, 1)
+    refused = await company.capture("v3")
+    assert f"{run.name} is changing fares now" in str(refused["error"])
+    await house.say(Abort(run=run.id), BEN)
+    await house.settle()
+    refused = await company.capture("v3")
+    assert "MIXED" in str(refused["error"]) and await house.store.read(lambda c: releases.hold(c, "fares"))
+
+    await house.say(Request(feature="fares", purpose=Purpose.lift, channel="C1"), BEN)
+    await house.settle()
+    assert (await company.capture("v3"))["ok"]
+
+
+async def test_an_order_to_capture_is_never_carried_out_late(company: Company) -> None:
+    """What lay while no worker ran, or is followed by an order for another release, would record the wrong one."""
+    house = company.house
+    company.put_model(2)
+    first = await house.say(CaptureRelease(feature="fares", version="v1"))
+    second = await house.say(CaptureRelease(feature="fares", version="v2"))
+    await house.settle()
+    found = [await house.store.read(lambda c, i=i: inbox.result_of(c, i)) for i in (first.id, second.id)]
+    assert [bool(f and f["ok"]) for f in found] == [False, True]
+    assert "came after this one (v2)" in str(found[0] and found[0]["error"])
+
+    late = await house.say(CaptureRelease(feature="fares", version="v3"))
+    house.clock.advance(600)
+    await house.settle()
+    result = await house.store.read(lambda c: inbox.result_of(c, late.id))
+    assert result and "10 min ago" in str(result["error"])
 
 
 async def test_a_release_captured_with_its_flag_off_enables_nothing(company: Company) -> None:

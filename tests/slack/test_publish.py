@@ -348,3 +348,17 @@ async def test_the_feature_channel_of_another_run(office: Office) -> None:
     await office.two_releases()
     await office.type("fares to v1", ANA, PLAT)
     assert cards(office, PLAT) == ["R-1:card"] and cards(office) == []
+
+
+async def test_removed_from_the_channel_in_the_middle(office: Office) -> None:
+    """The card goes on in the feature's channel, as the run stands now, the outcome in its thread; the requester is
+    told. A frozen card with buttons would be the last thing that anybody saw."""
+    card = await office.waiting()
+    office.slack.workspace.leave("U0BOT", INC)
+    await office.slack.click(INC, card.ts, "approve", BEN)
+    await office.settle()
+    assert (await office.run(1)).status == Status.succeeded
+    [moved] = [m for m in office.slack.channel(PLAT) if key_of(m) == "R-1:card"]
+    assert "DONE" in moved.text
+    assert key_of(office.slack.thread(PLAT, moved.ts)[-1]) == "R-1:outcome"
+    assert any("R-1" in text for text in office.told(ANA))

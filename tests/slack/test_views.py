@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import html
 import json
 import re
+import shlex
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -311,12 +313,16 @@ def test_a_near_miss_is_never_100_percent() -> None:
 
 
 def test_details_name_the_commands_by_hand() -> None:
-    """Full pointers and digests, a command where the system has one, metrics then and now, field by field."""
+    """Full pointers and digests, a command that a shell takes where the system has one, metrics then and now, field by
+    field."""
     text = "\n".join(html.unescape(t) for t in texts(details(STATES["waiting"], {"auc": 0.7})))
-    assert "DeltaTable('/x/data').restore(38)" in text
-    assert "set_registered_model_alias('eta', 'champion', '12')" in text
+    programs = [shlex.split(line)[2] for line in text.splitlines() if line.startswith("python -c")]
+    assert [ast.unparse(ast.parse(program)).splitlines()[-1] for program in programs] == [
+        "DeltaTable('/x/data').restore(38)",
+        "MlflowClient(registry_uri='sqlite:////x/m.db').set_registered_model_alias('eta', 'champion', '12')",
+    ]
     assert "in /x/flags.json set the flag 'use_driver_stats' to:" in text and '"variants": {"on": true}' in text
-    assert "sha256:" + "b" * 64 in text and "- trips_7d: Int64 -> none" in text
+    assert "sha256/bb/" + "b" * 64 in text and "- trips_7d: Int64 -> none" in text
     assert "- auc: 0.91 then, 0.7 now" in text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from bot.core.commands import Purpose
 from bot.core.errors import Unknown, Usage
 from bot.core.feature import Feature
 from bot.core.release import no_release
@@ -41,7 +42,8 @@ def feature(world: World, word: str) -> Feature:
         if exact == word:
             raise
         guesses = [*near(word, names), *registry.alike(word)]
-        hint = "" if guesses else " /rollback status shows what there is; /rollback help shows what you can write."
+        known = f"There are {listed(names[:8])}{' and more' if len(names) > 8 else ''}; " if names else ""
+        hint = "" if guesses else f" {known}/rollback help shows what you can write."
         raise Unknown(f"There is no feature {word!r}.{hint}", near=guesses) from e
 
 
@@ -90,6 +92,11 @@ async def run(world: World, channel: str, word: str) -> Run:
     return found
 
 
+def _goal(run: Run) -> str:
+    to = run.to_version or run.request.get("to")
+    return f"{run.feature} to {to}" if run.purpose == Purpose.rollback else f"{run.feature}, {run.purpose.value}"
+
+
 async def only_run(world: World, channel: str) -> Run:
     """This channel's only active run. Raises Usage."""
 
@@ -101,7 +108,7 @@ async def only_run(world: World, channel: str) -> Run:
     if not found:
         raise Usage("No run is active in this channel. Name one: R-17. /rollback status shows them.")
     if len(found) > 1:
-        raise Usage(f"Several runs are active here, name one: {listed(f'{r.name} ({r.feature})' for r in found)}.")
+        raise Usage(f"Several runs are active here, name one: {listed(f'{r.name} ({_goal(r)})' for r in found)}.")
     return found[0]
 
 

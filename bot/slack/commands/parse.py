@@ -147,7 +147,7 @@ class _Reader:
 def asked(line: Line, start: int = 0) -> Asked:
     """Reads a request for a rollback, whose feature is word ``start``. Raises Usage."""
     reader = _Reader(line, start)
-    feature = reader.take("/rollback", "a feature")
+    feature = reader.take(" ".join(["/rollback", *(w.text for w in line.words[:start])]), "a feature")
     if feature.key in CLAUSES:
         raise Usage(f"Which feature? Write {EXAMPLE}.")
     while (word := reader.word) is not None:

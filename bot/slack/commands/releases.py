@@ -39,6 +39,8 @@ def _unquoted(text: str) -> str:
 async def ready(typed: Typed) -> Reply:
     world, origin = typed.desk.world, typed.origin
     feature = names.feature(world, typed.word(1))
+    if not typed.word(2):
+        raise Usage(f"Which release? Write /rollback ready {feature.feature} VERSION; /rollback versions lists them.")
     version = await names.version(world, feature, typed.word(2))
     if version == names.PREVIOUS:
         raise Usage("ready needs a version by name; /rollback versions FEATURE lists them")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 
 from bot.core.plan import Plan
@@ -19,7 +20,7 @@ def by_hand(plan: Plan) -> list[str]:
             said.append(f"# {step.component}: switch the flag off, {step.resource}")
         elif step.verb in ("restore", "enable") and capture is not None:
             said += [f"# {step.component}: {step.resource} to {capture.pointer}", *_command(step.kind, capture)]
-            said += [f"#   bytes {name}: {ref.digest} ({ref.size:,} bytes)" for name, ref in capture.blobs.items()]
+            said += [f"#   {name}: {ref.place} in ROLLBOT_ARTIFACTS" for name, ref in capture.blobs.items()]
         elif step.verb == "verify":
             said.append(f"# {step.component}: read it back")
     return list(dict.fromkeys(said))
@@ -32,14 +33,18 @@ def _command(kind: Kind, capture: Capture) -> list[str]:
 
 
 def _delta(uri: str, capture: Capture) -> list[str]:
-    return [f"python -c 'from deltalake import DeltaTable; DeltaTable({uri!r}).restore({capture.pointer})'"]
+    return [_python(f"from deltalake import DeltaTable; DeltaTable({uri!r}).restore({int(capture.pointer)})")]
 
 
 def _mlflow(rest: str, capture: Capture) -> list[str]:
     uri, _, name = rest.rpartition("#")
     model, _, alias = name.partition("@")
     call = f"MlflowClient(registry_uri={uri!r}).set_registered_model_alias({model!r}, {alias!r}, {capture.pointer!r})"
-    return [f"python -c 'from mlflow import MlflowClient; {call}'"]
+    return [_python(f"from mlflow import MlflowClient; {call}")]
+
+
+def _python(program: str) -> str:
+    return f"python -c {shlex.quote(program)}"
 
 
 def _flagd(rest: str, capture: Capture) -> list[str]:
