@@ -21,6 +21,8 @@ async def house(tmp_path: Path, clock: FakeClock, database_url: str) -> AsyncIte
 
 
 @pytest.fixture
-def company(house: House) -> Company:
-    """The house with a pipeline and a model besides."""
-    return write_company(house)
+async def company(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Company]:
+    """The house with a pipeline and a model besides. On SQLite: what is asked there is about rules, not about SQL."""
+    made = await open_house(tmp_path, clock, f"sqlite:///{tmp_path / 'rollbot.db'}")
+    yield write_company(made)
+    await close_house(made)
