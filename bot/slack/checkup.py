@@ -8,7 +8,6 @@ from typing import Literal
 from bot.core import policy as rules
 from bot.core.errors import RollbotError
 from bot.core.feature import Feature
-from bot.core.policy import Policy
 from bot.flows.world import World
 from bot.slack.client import TROUBLE, SlackClient
 from bot.slack.people import SlackPeople
@@ -92,19 +91,11 @@ def _features(world: World) -> list[Feature]:
     return found
 
 
-def _policy(world: World) -> Policy:
-    """What is wrong with the file is said elsewhere."""
-    try:
-        return world.books.policy()
-    except RollbotError:
-        return Policy()
-
-
 async def _channels(world: World, client: SlackClient, found: Checkup) -> None:
     """Each named channel must be there, with the bot in it."""
     places = Places(world, client)
     wanted = dict.fromkeys(sorted({f.channel for f in _features(world) if f.channel}), "")
-    if audit := _policy(world).audit_channel:
+    if audit := world.books.policy().audit_channel:
         wanted[audit] = "audit_channel, "
     for channel, what in wanted.items():
         at = await places.id_of(channel)
@@ -120,7 +111,7 @@ async def _channels(world: World, client: SlackClient, found: Checkup) -> None:
 
 async def _groups(world: World, people: SlackPeople, found: Checkup) -> None:
     """Each group that the policy asks Slack about must have members."""
-    policy = _policy(world)
+    policy = world.books.policy()
     wanted = rules.groups_of(policy) | {"ml-oncall"} | {rules.bare(f.owner) for f in _features(world) if f.owner}
     for group in sorted(wanted):
         listed = rules.listed_group(policy, group, "")
