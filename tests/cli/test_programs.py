@@ -104,7 +104,7 @@ def test_a_command_takes_over_from_a_worker_that_went_away(two: Terminal) -> Non
             worker.close()
             out, err = process.communicate(timeout=60)
 
-    assert waiting.startswith("rollbot: no worker has taken this yet")
+    assert waiting.startswith("rollbot: still waiting: ")
     assert (process.returncode, err) == (0, "")
     assert out.startswith("Another moment of example v2")
 

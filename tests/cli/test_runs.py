@@ -49,6 +49,7 @@ def test_a_rollback_from_request_to_verified(models: Terminal) -> None:
         ("wait", "model", "done"),
         ("verify", "model", "done"),
         ("enable", "flag", "done"),
+        ("verify", "flag", "done"),
     ]
     assert {"attempts", "before", "after"} <= shown["steps"][1].keys()
     assert (shown["steps"][1]["before"], shown["steps"][1]["after"]) == ("12", "11")

@@ -107,8 +107,9 @@ async def test_what_was_left_behind_is_repeated_until_it_is_gone(house: House) -
         assert await clockwork.remind(house.world, page) == 0
     assert (await purposes(house)).count("left") == 2
 
-    run = await house.ask("", purpose=Purpose.enable, of_run=stopped.id)
-    assert run.status == Status.refused  # ana may not control; she asked, but is not on call
+    taken = await house.say(_enable(stopped.id), "T1/SAM")
+    await house.settle()
+    assert (await house.run(taken.run)).status == Status.refused  # neither on call nor the one who stopped it
     await house.say(_enable(stopped.id), "T1/BEN")
     await house.settle()
     assert not await house.store.read(lambda c: releases.left(c, feature="fares"))
