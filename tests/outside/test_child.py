@@ -256,7 +256,7 @@ async def test_twenty_at_once(children):
 
 
 async def test_a_dead_system_can_not_take_every_slot(tmp_path):
-    """Calls into one hanging system leave slots for another, and those behind them are told why they waited."""
+    """Calls into one hanging system leave slots for another and for what is urgent; those behind them are told why."""
     children = Children(str(tmp_path), preload=[], slots=2, per_connection=1)
     await children.start()
     path = fifo(tmp_path)
@@ -267,6 +267,7 @@ async def test_a_dead_system_can_not_take_every_slot(tmp_path):
     assert raised.value.retriable
     other = swap(request(), connection=Connection(name="flags", type="thing"))
     assert facts(await children.run(other, timeout=20))
+    assert facts(await children.run(request(), timeout=20, urgent=True)), "stopping the harm waits in no line"
     hanging.cancel()
     await asyncio.wait([hanging])
     await children.stop()
