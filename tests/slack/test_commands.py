@@ -144,7 +144,7 @@ async def test_the_only_active_run_of_a_channel(full: Office) -> None:
     await full.type("fares to v1")
     await full.type("fares to v2 at 2026-11-23T04:00 dry run")
     await full.type("fares to v1 playbook standard", BEN)
-    assert "No run" not in (said := await full.type("abort")) and "R-2 (fares)" in said, said
+    assert "No run" not in (said := await full.type("abort")) and "R-2 (fares to v1)" in said, said
 
 
 async def test_a_run_is_known_where_its_card_stands(full: Office) -> None:
