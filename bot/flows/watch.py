@@ -16,6 +16,9 @@ from bot.flows.work import Work
 from bot.flows.world import World
 from bot.store import runs
 
+LOOK_S = 60.0
+"""Seconds that a look may take: nobody waits at a card for it, and slowness is no reason to doubt what was proved."""
+
 
 async def gone_back(work: Work, run: Run) -> bool:
     """Looks once more at everything that was verified; what somebody has changed since is no longer verified.
@@ -40,7 +43,7 @@ def _no_longer(n: int, error: str, now: datetime, run: Run) -> Moved:
 
 
 async def _states(work: Work, run: Run, steps: list[RunStep]) -> list[State | BaseException]:
-    errand = Errand(timeout=work.world.plan_s, context=work.about(run))
+    errand = Errand(timeout=LOOK_S, context=work.about(run))
     parts = [work.feature.part(s.component) for s in steps]
     return await asyncio.gather(*(work.world.targets.inspect(p, errand) for p in parts), return_exceptions=True)
 

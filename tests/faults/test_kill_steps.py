@@ -27,8 +27,8 @@ from bot.store.write import Store, open_store
 
 PROGRAM = Path(__file__).parent / "worker_program.py"
 POINTS = [
-    ("after", "restore", "pipeline"),
     ("after", "restore", "flag"),
+    ("after", "restore", "pipeline"),
     ("after", "restore", "dataset"),
     ("between", "restore", "definition"),
     ("between", "restore", "online"),
@@ -37,7 +37,7 @@ POINTS = [
     ("after", "verify", "online"),
 ]
 if os.environ.get("ROLLBOT_FAULTS") == "all":
-    METHODS = [("restore", c) for c in ("pipeline", "flag", "dataset", "definition", "online", "model")]
+    METHODS = [("restore", c) for c in ("flag", "pipeline", "dataset", "definition", "online", "model")]
     METHODS += [("visible", "online"), ("verify", "dataset"), ("verify", "definition"), ("verify", "model")]
     POINTS = [(phase, m, c) for m, c in METHODS for phase in ("before", "between", "after")]
 

@@ -74,8 +74,18 @@ async def test_a_transaction_that_sqlite_undid_by_itself_is_trouble_for_all(sqli
         conn.exec_driver_sql("ROLLBACK")
         raise OperationalError("INSERT", {}, Exception("database or disk is full"))
 
-    work = [put("a"), undone, put("b")]
-    said = await asyncio.gather(*(sqlite.intake(fn) for fn in work), return_exceptions=True)
+    held, gate = threading.Event(), threading.Event()
+
+    def busy(_conn: sa.Connection) -> None:
+        held.set()
+        gate.wait(60)
+
+    writing = asyncio.create_task(sqlite.write(busy))
+    await asyncio.to_thread(held.wait, 60)
+    together = asyncio.gather(*(sqlite.intake(fn) for fn in [put("a"), undone, put("b")]), return_exceptions=True)
+    asyncio.get_running_loop().call_soon(gate.set)  # after all three stand in line: they are one group
+    said = await together
+    await writing
 
     assert [type(e) for e in said] == [StoreDown] * 3
     assert all("disk is full" in str(e) for e in said)

@@ -82,16 +82,17 @@ async def test_only_steps_that_changed_are_written(store: Store) -> None:
 
 
 async def test_approvals_are_kept_once_a_person_and_plan(store: Store) -> None:
-    """The same person's second yes to the same plan changes nothing; to another plan it is another row."""
+    """One row for a person and a digest, the last word counts (when what moved has moved back, the same plan is decided
+    anew); to another plan it is another row."""
     run = await a_run(store)
     first = Nod(person="T1/BEN", yes=True, digest="d1")
-    for nods in ([first], [first, Nod(person="T1/BEN", yes=False, digest="d1")]):
+    for nods in ([first], [first, Nod(person="T1/BEN", yes=False, digest="d1", plan=2)]):
         await moved(store, run, nods=nods)
     await store.write(lambda c: runs.change(c, run, lambda r: (_nod(r, "d2"), []), NOW))
     read = await store.read(lambda c: runs.load(c, run))
 
     assert read is not None
-    assert sorted((n.person, n.yes, n.digest) for n in read.nods) == [("T1/BEN", True, "d1"), ("T1/BEN", True, "d2")]
+    assert sorted((n.person, n.yes, n.digest) for n in read.nods) == [("T1/BEN", False, "d1"), ("T1/BEN", True, "d2")]
 
 
 def _nod(run: Run, digest: str) -> Run:

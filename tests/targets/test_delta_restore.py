@@ -40,7 +40,7 @@ class TestSettings:
         good, bad = good_then_bad(world)
         receipt = world.target.restore(world.call(), good, bad)
         assert world.open().metadata().configuration["delta.deletedFileRetentionDuration"] == "interval 21 days"
-        assert receipt.note == "settings put back: delta.deletedFileRetentionDuration"
+        assert receipt.note == "3 later commits discarded; settings put back: delta.deletedFileRetentionDuration"
 
     def test_what_the_data_is_goes_back(self, world: DeltaWorld) -> None:
         """Constraints and the team's own properties belong to the version, and are told in the diff."""
@@ -174,7 +174,9 @@ class TestWhatIsGone:
         before = digest_tree(world.lake)
         readiness = world.target.readiness(world.call(), good)
         assert readiness.status == "not_ready"
-        assert [r.split(" ", 1)[1] for r in readiness.reasons] == ["is gone from the table, and it was not copied"] * 2
+        assert len(readiness.reasons) == 2
+        said = "is gone from the table, and it was not copied, probably by the vacuum of "
+        assert all(r.split(" ", 1)[1].startswith(said) for r in readiness.reasons)
         with pytest.raises(TargetError, match=r"Delta 1 of .* can't be restored, 2 of 2 files are lost: part-"):
             world.target.restore(world.call(), good, bad)
         assert digest_tree(world.lake) == before
