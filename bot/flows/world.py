@@ -59,6 +59,8 @@ class World:
     lease_s: float = 15.0
     plan_s: float = 10.0
     poke: Callable[[], None] = field(default=_nobody)
+    seen: set[tuple[str, str]] = field(default_factory=set)
+    """Releases that were seen to exist, by feature and version. None ever ceases to: an ack need not look again."""
 
     def now(self) -> datetime:
         return self.clock.now()

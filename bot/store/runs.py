@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,11 +45,22 @@ def _whole(conn: sa.Connection, run: int, body: str) -> Run:
     doc["id"] = run
     of_plan = sa.and_(t.steps.c.run == run, t.steps.c.plan == doc.get("plan_no", 0))
     rows = conn.execute(sa.select(t.steps.c.body).where(of_plan).order_by(t.steps.c.n))
-    doc["steps"] = [json.loads(r.body) for r in rows]
+    doc["steps"] = [_step(r.body) for r in rows]
     by_time = (t.approvals.c.at, t.approvals.c.person, t.approvals.c.digest)
     nods = conn.execute(sa.select(t.approvals.c.body).where(t.approvals.c.run == run).order_by(*by_time))
     doc["nods"] = [json.loads(r.body) for r in nods]
     return Run.model_validate(doc)
+
+
+@functools.lru_cache(maxsize=1024)
+def _step(body: str) -> RunStep:
+    """Values are immutable, and each change of a run reads all of its steps, of which one is new."""
+    return RunStep.model_validate_json(body)
+
+
+@functools.lru_cache(maxsize=64)
+def _plan(body: str) -> Plan:
+    return Plan.model_validate_json(body)
 
 
 def change(
@@ -166,7 +178,7 @@ def save_plan(conn: sa.Connection, run: int, plan: Plan) -> None:
 
 def load_plan(conn: sa.Connection, run: int, no: int) -> Plan | None:
     body = conn.execute(sa.select(t.plans.c.body).where(t.plans.c.run == run, t.plans.c.no == no)).scalar()
-    return Plan.model_validate_json(body) if body else None
+    return _plan(body) if body else None
 
 
 def claim(conn: sa.Connection, run: int, owner: str, ttl: float) -> Lease | None:

@@ -26,7 +26,7 @@ Pairs = tuple[list[float], list[float]]
 
 
 async def in_turn(scene: Scene) -> Pairs:
-    """Floor and bot, one request at a time, back to back, to a bot with nothing else to do."""
+    """Floor and bot, one request at a time, back to back: the work that follows from one goes on beside the next."""
     floor, bot = [], []
     for n in range(-WARM, IN_TURN):
         [bare] = await scene.send(scene.floor, scene.asked(n % FEATURES))
@@ -37,12 +37,14 @@ async def in_turn(scene: Scene) -> Pairs:
 
 
 async def new_runs(scene: Scene) -> Pairs:
-    """The same, but each begins a run, and the next one comes when that is planned: as people type, seldom."""
+    """The same, but each begins a run, and the next one comes when nothing of that is left to do: as people type."""
     floor, bot = [], []
     for n in range(NEW_RUNS):
         [bare] = await scene.send(scene.floor, scene.fresh(n % FEATURES))
         [real] = await scene.send(scene.bot, scene.fresh(n % FEATURES))
         await scene.planned(real.run, n % FEATURES)
+        await scene.rest()
+        await asyncio.sleep(PAUSE_S)
         floor.append(bare.ms)
         bot.append(real.ms)
     return floor, bot

@@ -51,7 +51,10 @@ async def version(world: World, of: Feature, word: str) -> str:
     """A release of this feature, or ``previous``. Raises Unknown with near misses."""
     if word.lower() == PREVIOUS:
         return PREVIOUS
+    if (of.feature, word) in world.seen:
+        return word
     known = await world.store.read(lambda conn: releases.versions(conn, of.feature))
+    world.seen |= {(of.feature, name) for name in known}
     found = same_word(word, known)
     if found is None:
         raise no_release(of.feature, word, known)
