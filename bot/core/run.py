@@ -204,7 +204,8 @@ def verdict(run: Run) -> tuple[bool, Accuracy | None]:
         extra=sum(a.extra for a in read),
         null=sum(a.null for a in read),
         where="at consumers" if _consumers(run) else "in the store",
-        sampled=any(a.sampled for a in read),
+        # A flag is evaluated for a thousand keys; what is served was read whole all the same.
+        sampled=any(s.accuracy.sampled for s in run.steps if s.verb == "verify" and s.accuracy and s.kind != Kind.flag),
         inconclusive=next((a.inconclusive for a in read if a.inconclusive), None),
         examples=[e for a in stores or read for e in a.examples][:5],
     )
