@@ -13,6 +13,8 @@ from bot.core.commands import Purpose, Request
 from bot.core.errors import NotRestorable
 from bot.core.plan import Plan, metrics
 from bot.core.run import Run
+from bot.core.target import State
+from bot.core.text import count
 from bot.flows.plan import make_plan
 from bot.store import releases
 
@@ -42,12 +44,18 @@ def print_plan(plan: Plan, live: Mapping[str, float]) -> None:
     line(f"Needs {body.requirement.say()} ({body.requirement.rule})")
 
 
+def _now(state: State) -> str:
+    """A version, and how much merely arrived since: a table's newest commit is no other version."""
+    arrived = state.observed.get("commits since")
+    return f"{state.pointer} + {count(arrived, 'commit')}" if isinstance(arrived, int) and arrived else state.pointer
+
+
 def _row(plan: Plan, name: str) -> tuple[str, ...]:
     now, then = plan.seen.states.get(name), plan.captures.get(name)
     diff, ready = plan.seen.diffs.get(name), plan.seen.readiness.get(name)
     return (
         name,
-        now.pointer if now else "did not answer",
+        _now(now) if now else "did not answer",
         then.pointer if then else "",
         diff.summary if diff else "",
         ready.status if ready else "",

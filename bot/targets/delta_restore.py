@@ -22,6 +22,7 @@ from bot.targets.delta_log import (
     Table,
     answering,
     kept,
+    lineage,
     open_table,
     versioned,
 )
@@ -100,6 +101,7 @@ class Restore:
         return changed or bool(back), back + notes
 
     def _write(self, live: Table) -> Receipt:
+        discarded = self._discarded(live)  # before the handle moves on
         if in_log(live, self.held):
             notes = self._by_log(live)
         elif reason := why_not_anew(live, self.held):
@@ -107,11 +109,14 @@ class Restore:
         else:
             notes = self._anew(live)
         now = self._read_back(live)
-        lost = live.version - self.held.version
-        discarded = (
-            [f"{lost:,} later commits discarded" if lost != 1 else "1 later commit discarded"] if lost > 0 else []
-        )
         return Receipt(changed=True, pointer=str(now.version), note="; ".join([*discarded, *notes]))
+
+    def _discarded(self, live: Table) -> list[str]:
+        """How many commits what was live descended from and is no longer there; as the plan counted them."""
+        apart = max(0, live.version - self.held.version)
+        commits = lineage(live.commits(min(self.limits.history, apart + 1)))
+        lost = sum(c.version > self.held.version and c.brings_data for c in commits)
+        return [f"{lost:,} later commits discarded" if lost != 1 else "1 later commit discarded"] if lost else []
 
     def _checked(self, files: list[DataFile]) -> list[DataFile]:
         """Reads the files; those that must be written again. Raises TargetError if one can't be."""

@@ -40,7 +40,7 @@ class TestSettings:
         good, bad = good_then_bad(world)
         receipt = world.target.restore(world.call(), good, bad)
         assert world.open().metadata().configuration["delta.deletedFileRetentionDuration"] == "interval 21 days"
-        assert receipt.note == "3 later commits discarded; settings put back: delta.deletedFileRetentionDuration"
+        assert receipt.note == "1 later commit discarded; settings put back: delta.deletedFileRetentionDuration"
 
     def test_what_the_data_is_goes_back(self, world: DeltaWorld) -> None:
         """Constraints and the team's own properties belong to the version, and are told in the diff."""
