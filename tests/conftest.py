@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from tests.services import FakeClock, Postgres, Redis, absent, postgres_binaries
 settings.register_profile("here", deadline=None)
 if os.environ.get("CI") != "true":
     settings.load_profile("here")
+
+# A test run that was started in the background inherits an ignored SIGINT, and so would the programs that it starts:
+# those that must hear Ctrl-C would not.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
