@@ -198,8 +198,10 @@ def test_a_cut_tail_is_found_by_the_checkpoint() -> None:
     short = log_of(6).lines()
 
     assert verify_export(short).ok
-    said = verify(log, short).fault or ""
-    assert said.startswith("line 8: the tail is cut off: the export ends after 6 events, 8 were signed for")
+    assert verify(log, short).fault == (
+        "line 8: the tail is cut off: the export ends after 6 events, 8 were signed for. If it was made before that "
+        "checkpoint, export again"
+    )
 
 
 def test_a_whole_rewrite_is_found_by_the_checkpoint() -> None:
