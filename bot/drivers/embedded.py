@@ -9,7 +9,7 @@ from functools import partial
 
 from bot.flows.drive import drive
 from bot.flows.world import World
-from bot.store import runs
+from bot.store import leases, runs
 
 log = logging.getLogger(__name__)
 POLL_S = 1.0
@@ -28,7 +28,7 @@ class Embedded:
 
     async def start(self) -> None:
         if self.world.store.dialect == "sqlite":
-            await self.world.store.write(runs.void_leases)
+            await self.world.store.write(leases.void_leases)
         self._loop = asyncio.create_task(self._serve())
 
     def wake(self) -> None:

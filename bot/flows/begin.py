@@ -15,7 +15,7 @@ from bot.flows.plan import make_plan
 from bot.flows.standing import standing
 from bot.flows.world import World
 from bot.store import runs
-from bot.store.runs import Lease
+from bot.store.leases import Lease
 from bot.store.write import Connection
 
 

@@ -21,10 +21,11 @@ from bot.flows.steps import do_step, flush_progress
 from bot.flows.watch import gone_back, let_go, wake_rivals
 from bot.flows.work import Work
 from bot.flows.world import World
-from bot.store import messages, releases, runs
-from bot.store.runs import Lease
+from bot.store import leases, messages, releases, runs
+from bot.store.leases import Lease
 from bot.store.write import Connection
 
+_DRIVEN = (Status.planning, Status.waiting, Status.running)
 PATIENT_S = 120.0
 """Seconds that a system may take to answer behind the card: what is slow is not dead."""
 REMIND_S = 4 * 3600.0
@@ -34,7 +35,7 @@ REMIND_S = 4 * 3600.0
 async def drive(world: World, run: int) -> None:
     """Safe to call at any time, from anywhere, any number of times; returns at once if there is nothing to do or
     another worker holds the run."""
-    lease = await world.store.write(lambda c: runs.claim(c, run, world.owner, world.lease_s))
+    lease = await world.store.write(lambda c: leases.claim(c, run, world.owner, world.lease_s))
     if lease is None:
         return
     try:
@@ -45,7 +46,7 @@ async def drive(world: World, run: int) -> None:
         return
     finally:
         with contextlib.suppress(RollbotError):
-            await asyncio.shield(world.store.write(lambda c: runs.release(c, lease)))
+            await asyncio.shield(world.store.write(lambda c: leases.release(c, lease)))
 
 
 @contextlib.asynccontextmanager
@@ -65,7 +66,7 @@ async def _heartbeat(world: World, lease: Lease) -> AsyncIterator[Callable[[], A
             await asyncio.sleep(world.lease_s / 3)
             asked = loop.time()
             try:
-                await world.store.write(lambda c: runs.renew(c, lease, world.lease_s))
+                await world.store.write(lambda c: leases.renew(c, lease, world.lease_s))
                 confirmed = asked
             except Exception as e:  # noqa: BLE001 - whatever keeps a renewal from being confirmed counts alike
                 if isinstance(e, LostOwnership) or loop.time() - confirmed > 0.8 * world.lease_s:
@@ -91,8 +92,8 @@ async def _heartbeat(world: World, lease: Lease) -> AsyncIterator[Callable[[], A
 
 async def _once(world: World, lease: Lease, alive: Callable[[], Awaitable[None]]) -> bool:
     """One move. True: there may be more to do now."""
-    run = await world.store.read(lambda c: runs.load(c, lease.run))
-    if run is None or not run.open:
+    run, plan = await world.store.read(lambda c: _as_it_stands(c, lease.run))
+    if run is None or run.status not in _DRIVEN:
         return False
     now = world.now()
     if run.expires_at and run.expires_at <= now and run.waiting_for == "approval":
@@ -102,9 +103,16 @@ async def _once(world: World, lease: Lease, alive: Callable[[], Awaitable[None]]
         return run.wake_at is not None and await _plan(world, lease, run)
     if run.status == Status.waiting:
         return await _woken(world, lease, run)
-    if run.status == Status.running:
-        return await (begin(world, lease, run) if run.started_at is None else _work(world, lease, run, alive))
-    return False
+    if run.started_at is None or plan is None:
+        return await begin(world, lease, run)
+    return await _work(Work(world, lease, Feature.model_validate(plan.feature_doc), plan, alive), run)
+
+
+def _as_it_stands(conn: Connection, number: int) -> tuple[Run | None, Plan | None]:
+    """A run, and what it works by if it works. One read: every step passes here."""
+    run = runs.load(conn, number)
+    works = run is not None and run.status == Status.running
+    return run, runs.load_plan(conn, number, run.plan_no) if run and works else None
 
 
 async def _move(world: World, lease: Lease, fn: runs.Transition) -> Run:
@@ -174,21 +182,20 @@ async def _look_again(world: World, lease: Lease, run: Run) -> None:
     await _store_plan(world, lease, new.model_copy(update={"no": run.plan_no + 1}))
 
 
-async def _work(world: World, lease: Lease, run: Run, alive: Callable[[], Awaitable[None]]) -> bool:
-    """The next group of steps, together; then on, parked, waiting for a person, or the end."""
-    plan = await world.store.read(lambda c: runs.load_plan(c, run.id, run.plan_no))
-    if plan is None:
-        raise KeyError(run.plan_no)
-    work = Work(world, lease, Feature.model_validate(plan.feature_doc), plan, alive)
+async def _work(work: Work, run: Run) -> bool:
+    """The next group of steps, together; or parked, waiting for a person, or the end."""
     if stop := _stopped(run):
-        await _move(world, lease, lambda r: progress.needs_person(r, stop))
+        await work.move(lambda r: progress.needs_person(r, stop))
         return False
     group = progress.next_group(run)
+    if asked := [s for s in group if s.status == "again" and run.wake_at]:
+        await _park(work, asked[0].note, run.wake_at or work.world.now())
+        return False
     if not group:
         await let_go(work, run)
         if await gone_back(work, run):
             return True
-        await _finish(world, lease, run)
+        await _finish(work.world, work.lease, run)
         return False
     flushing = asyncio.create_task(flush_progress(work))
     try:
@@ -201,7 +208,7 @@ async def _work(world: World, lease: Lease, run: Run, alive: Callable[[], Awaita
     finally:
         flushing.cancel()
         await asyncio.wait([flushing])
-    return await _after_group(world, lease)
+    return True
 
 
 def _stopped(run: Run) -> str | None:
@@ -214,16 +221,10 @@ def _stopped(run: Run) -> str | None:
     return "; ".join(f"{s.verb} {s.component}: {s.error}" for s in bad)
 
 
-async def _after_group(world: World, lease: Lease) -> bool:
-    run = await world.store.read(lambda c: runs.load(c, lease.run))
-    if run is None or run.status != Status.running:
-        return False
-    asked = [s for s in progress.next_group(run) if s.status == "again"]
-    if not asked or _stopped(run):
-        return True
-    seconds = max(0.0, ((run.wake_at or world.now()) - world.now()).total_seconds())
-    await _move(world, lease, lambda r: (progress.parked(r, asked[0].note, seconds, world.now()), []))
-    return False
+async def _park(work: Work, why: str, until: datetime) -> None:
+    """A step is to be asked again later: no lease is held meanwhile."""
+    seconds = max(0.0, (until - work.world.now()).total_seconds())
+    await work.move(lambda r: (progress.parked(r, why, seconds, work.world.now()), []))
 
 
 async def _finish(world: World, lease: Lease, run: Run) -> None:

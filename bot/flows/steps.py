@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 from bot.core import progress
 from bot.core.errors import Moved, RollbotError, TargetError
@@ -61,8 +62,7 @@ async def _write(work: Work, run: Run, step: RunStep, part: Component) -> None:
         return
     before = step.before or await _pre_image(work, run, step, part)
     to = step.to or made(world, step, part, before)
-    origin = await _origin(work, run, step)
-    run = await work.move(lambda r: progress.intended(r, step.n, before, origin, to, world.now()))
+    run = await world.store.write(lambda conn: _intended(conn, work, run, step.n, before, to))
     step = run.step(step.n)
     if step.before is None or step.to is None:
         raise TargetError(f"{step.component}: no pre-image was taken")
@@ -71,6 +71,13 @@ async def _write(work: Work, run: Run, step: RunStep, part: Component) -> None:
         await _again(work, step.n, receipt.note, receipt.again_after)
         return
     await work.world.store.write(lambda conn: _acted(conn, work, step, receipt))
+
+
+def _intended(conn: Connection, work: Work, run: Run, n: int, before: Capture, to: Capture) -> Run:
+    """Pre-image and intent, in one transaction."""
+    now, origin = work.world.now(), _origin(conn, run, run.step(n))
+    intended = partial(progress.intended, n=n, before=before, origin=origin, to=to, now=now)
+    return runs.change(conn, run.id, intended, now, lease=work.lease)
 
 
 def _acted(conn: Connection, work: Work, step: RunStep, receipt: Receipt) -> Run:
@@ -120,15 +127,14 @@ class Unapproved(TargetError):
     """What would be overwritten is not what was approved to be overwritten."""
 
 
-async def _origin(work: Work, run: Run, step: RunStep) -> Capture | None:
+def _origin(conn: Connection, run: Run, step: RunStep) -> Capture | None:
     """*Stop the harm* on this run's card, or an earlier step of it, changed this already: that pre-image is the one."""
     if step.origin is not None:
         return step.origin
     earlier = [s.origin for s in run.steps if s.component == step.component and s.n < step.n and s.changed and s.origin]
     if earlier:
         return earlier[0]
-    stopped = await work.world.store.read(lambda c: runs.stop_before_images(c, run.id))
-    found = stopped.get(step.component)
+    found = runs.stop_before_images(conn, run.id).get(step.component)
     return found.before if found else None
 
 

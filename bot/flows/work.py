@@ -15,7 +15,7 @@ from bot.core.target import Json
 from bot.flows.look import context
 from bot.flows.world import World
 from bot.store import runs
-from bot.store.runs import Lease
+from bot.store.leases import Lease
 
 
 @dataclass

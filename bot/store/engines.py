@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sqlite3
 import time
 from typing import Any
 
@@ -35,7 +36,10 @@ def sqlite_engine(url: str, *, begin: str, read_only: bool = False) -> sa.Engine
 
     @event.listens_for(engine, "begin")
     def _begin(conn: sa.Connection) -> None:
-        conn.exec_driver_sql(begin)
+        try:
+            conn.connection.cursor().execute(begin)  # each transaction passes here: SQLAlchemy's own way takes 0.1 ms
+        except sqlite3.OperationalError as e:
+            raise sa.exc.OperationalError(begin, None, e) from e
 
     return engine
 
@@ -63,10 +67,10 @@ def sync_url(url: str) -> str:
     return url if url.startswith("sqlite") else "postgresql+psycopg://" + url.split("://", 1)[1]
 
 
-def lease_clock(conn: sa.Connection) -> sa.ColumnElement[float]:
+def lease_clock(dialect: str) -> sa.ColumnElement[float]:
     """The one clock of leases, in seconds: the database's wall clock on PostgreSQL, this machine's monotonic
     clock on SQLite, where the file lock is ownership and all leases are void at start."""
-    if conn.dialect.name == "postgresql":
+    if dialect == "postgresql":
         return sa.cast(sa.extract("epoch", sa.func.clock_timestamp()), sa.Float(53))
     return sa.func.rollbot_clock(type_=sa.Float(53))
 

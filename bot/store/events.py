@@ -18,12 +18,15 @@ from bot.store.codec import iso, when
 from bot.store.engines import upsert
 
 SALT = audit.SALT_BYTES
+_HEAD = sa.select(t.event_head.c.frontier).where(t.event_head.c.id == 1)
+_LOCKED_HEAD = _HEAD.with_for_update()
+_NEW_HEAD = sa.update(t.event_head).where(t.event_head.c.id == 1).values(frontier=sa.bindparam("new"))
+_SALT_OF = sa.select(t.people.c.salt).where(t.people.c.person == sa.bindparam("of"))
 
 
 def head(conn: sa.Connection, *, lock: bool = False) -> Frontier:
     """What the log is now. ``lock``: for the rest of this transaction nobody else appends."""
-    query = sa.select(t.event_head.c.frontier).where(t.event_head.c.id == 1)
-    found = conn.execute(query.with_for_update() if lock else query).scalar()
+    found = conn.execute(_LOCKED_HEAD if lock else _HEAD).scalar()
     return Frontier.from_json(json.loads(found)) if found else Frontier()
 
 
@@ -58,7 +61,7 @@ def append(
         row, at = audit.make_event(at, event, now, lambda: secrets.token_bytes(SALT))
         made.append((row, event))
     _insert(conn, made, run)
-    conn.execute(sa.update(t.event_head).where(t.event_head.c.id == 1).values(frontier=canonical(at.to_json())))
+    conn.execute(_NEW_HEAD, {"new": canonical(at.to_json())})
 
 
 def _locked_head(conn: sa.Connection) -> Frontier:
@@ -101,8 +104,7 @@ def _actors(conn: sa.Connection, events: list[Happened]) -> list[audit.Actor]:
 def commitment(conn: sa.Connection, person: str) -> str:
     """The one name of a person in the log; made at first need. Deleting the row makes them anonymous."""
     person = audit.storable(person)
-    known = sa.select(t.people.c.salt).where(t.people.c.person == person)
-    while (salt := conn.execute(known).scalar()) is None:
+    while (salt := conn.execute(_SALT_OF, {"of": person}).scalar()) is None:
         fresh = upsert(conn, t.people).values(person=person, salt=secrets.token_bytes(SALT).hex())
         conn.execute(fresh.on_conflict_do_nothing(index_elements=["person"]))
     return audit.commit_text(person, bytes.fromhex(salt))

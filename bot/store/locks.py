@@ -46,7 +46,7 @@ def _over(conn: sa.Connection, run: int) -> bool:
 
 def driven(conn: sa.Connection, run: int) -> bool:
     """A worker holds this run now, so a write may be under way."""
-    held = sa.select(t.runs.c.id).where(t.runs.c.id == run, t.runs.c.lease_until > lease_clock(conn))
+    held = sa.select(t.runs.c.id).where(t.runs.c.id == run, t.runs.c.lease_until > lease_clock(conn.dialect.name))
     return conn.execute(held).first() is not None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,7 @@ from bot.core.run import Run
 from bot.core.target import canonical
 from bot.store import tables as t
 from bot.store.codec import iso, maybe_when
-from bot.store.engines import upsert
+from bot.store.engines import upsert_on
 
 
 @dataclass(frozen=True)
@@ -54,24 +55,28 @@ def want(
     body: dict[str, object] | None = None,
 ) -> None:
     """This message should stand, or be brought up to date. The same key is the same message for ever."""
-    row = upsert(conn, t.messages).values(
-        key=key,
-        run=run,
-        purpose=purpose,
-        channel=channel,
-        person=person,
-        parent=parent,
-        body=canonical(body) if body is not None else None,
-        wanted=1,
-        sent=0,
-        failures=0,
-        created_at=iso(now),
-    )
-    conn.execute(
-        row.on_conflict_do_update(
-            index_elements=["key"], set_={"wanted": t.messages.c.wanted + 1, "body": row.excluded.body}
-        )
-    )
+    values = {
+        "key": key,
+        "run": run,
+        "purpose": purpose,
+        "channel": channel,
+        "person": person,
+        "parent": parent,
+        "body": canonical(body) if body is not None else None,
+        "wanted": 1,
+        "sent": 0,
+        "failures": 0,
+        "created_at": iso(now),
+    }
+    conn.execute(_wanted(conn.dialect.name), values)
+
+
+@functools.cache
+def _wanted(dialect: str) -> sa.Executable:
+    row = upsert_on(dialect, t.messages)
+    anew = {"wanted": t.messages.c.wanted + 1, "body": row.excluded.body}
+    statement: sa.Executable = row.on_conflict_do_update(index_elements=["key"], set_=anew)
+    return statement
 
 
 def want_run(conn: sa.Connection, run: Run, now: datetime) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -15,40 +14,40 @@ from bot.core.plan import Plan
 from bot.core.policy import Nod
 from bot.core.run import Happened, Run, RunStep
 from bot.core.target import canonical
-from bot.store import events, locks, messages
+from bot.store import events, leases, locks, messages
 from bot.store import tables as t
 from bot.store.codec import iso, maybe_iso
-from bot.store.engines import lease_clock, upsert
+from bot.store.engines import lease_clock, upsert_on
+from bot.store.leases import Lease
 
 Transition = Callable[[Run], tuple[Run, list[Happened]]]
 _SEPARATE = {"steps", "nods"}
 lock, free = locks.lock, locks.free
 
-
-@dataclass(frozen=True)
-class Lease:
-    """Who may write a run now. ``fence`` grows with every new owner."""
-
-    run: int
-    owner: str
-    fence: int
+# Built once: building a statement takes four times as long as having SQLite run it (measured: 0.2 ms and 0.05).
+_BODY = sa.select(t.runs.c.body).where(t.runs.c.id == sa.bindparam("run"))
+_LOCKED = _BODY.with_for_update()
+_STEPS = sa.select(t.steps.c.body).order_by(t.steps.c.n)
+_STEPS = _STEPS.where(t.steps.c.run == sa.bindparam("run"), t.steps.c.plan == sa.bindparam("plan"))
+_NODS = sa.select(t.approvals.c.body).where(t.approvals.c.run == sa.bindparam("run"))
+_NODS = _NODS.order_by(t.approvals.c.at, t.approvals.c.person, t.approvals.c.digest)
+_COLUMNS = ("status", "waiting_for", "body", "wake_at", "expires_at", "ended_at")
+_SAVE = sa.update(t.runs).where(t.runs.c.id == sa.bindparam("run"))
+_SAVE = _SAVE.values({name: sa.bindparam(f"new_{name}") for name in _COLUMNS})
+_PLAN = sa.select(t.plans.c.body).where(t.plans.c.run == sa.bindparam("run"), t.plans.c.no == sa.bindparam("no"))
 
 
 def load(conn: sa.Connection, run: int) -> Run | None:
     """The run as it stands, with the steps of its present plan."""
-    row = conn.execute(sa.select(t.runs.c.body).where(t.runs.c.id == run)).first()
+    row = conn.execute(_BODY, {"run": run}).first()
     return _whole(conn, run, row.body) if row and row.body else None
 
 
 def _whole(conn: sa.Connection, run: int, body: str) -> Run:
     doc = json.loads(body)
     doc["id"] = run
-    of_plan = sa.and_(t.steps.c.run == run, t.steps.c.plan == doc.get("plan_no", 0))
-    rows = conn.execute(sa.select(t.steps.c.body).where(of_plan).order_by(t.steps.c.n))
-    doc["steps"] = [_step(r.body) for r in rows]
-    by_time = (t.approvals.c.at, t.approvals.c.person, t.approvals.c.digest)
-    nods = conn.execute(sa.select(t.approvals.c.body).where(t.approvals.c.run == run).order_by(*by_time))
-    doc["nods"] = [json.loads(r.body) for r in nods]
+    doc["steps"] = [_step(r.body) for r in conn.execute(_STEPS, {"run": run, "plan": doc.get("plan_no", 0)})]
+    doc["nods"] = [json.loads(r.body) for r in conn.execute(_NODS, {"run": run})]
     return Run.model_validate(doc)
 
 
@@ -79,7 +78,7 @@ def change(
     now, before the log's head is locked: rows that are locked after it deadlock with whoever appends (stints, holds).
     What has ended stays ended: a move to another status, judged on what stood before somebody ended the run, is
     refused like a lost lease; results of what was under way are kept. Raises LostOwnership; KeyError for no run."""
-    row = conn.execute(sa.select(t.runs.c.body).where(t.runs.c.id == run).with_for_update()).first()
+    row = conn.execute(_LOCKED, {"run": run}).first()
     if row is None:
         raise KeyError(run)
     old = _whole(conn, run, row.body)
@@ -89,7 +88,7 @@ def change(
     if new is not old:
         _save(conn, old, new, now, lease)
     elif lease:
-        _fenced(conn, lease, {})
+        leases.confirm(conn, lease)
     if also:
         also(new)
     if tell and new is not old:
@@ -108,27 +107,15 @@ def _save(conn: sa.Connection, old: Run, new: Run, now: datetime, lease: Lease |
         "ended_at": maybe_iso(new.ended_at),
     }
     if lease:
-        _fenced(conn, lease, values)
+        leases.save(conn, lease, values)
     else:
-        conn.execute(sa.update(t.runs).where(t.runs.c.id == new.id).values(**values))
+        conn.execute(_SAVE, {"run": new.id, **{f"new_{name}": value for name, value in values.items()}})
     for step in _changed_steps(old, new):
         _save_step(conn, new, step)
     for nod in new.nods[len(old.nods) :]:
         _save_nod(conn, new.id, nod, now)
     if not new.open and (lease or not locks.driven(conn, new.id)):
         free(conn, new.id)
-
-
-def _fenced(conn: sa.Connection, lease: Lease, values: dict[str, object]) -> None:
-    mine = sa.and_(
-        t.runs.c.id == lease.run,
-        t.runs.c.owner == lease.owner,
-        t.runs.c.fence == lease.fence,
-        t.runs.c.lease_until > lease_clock(conn),
-    )
-    update = sa.update(t.runs).where(mine).values(**(values or {"fence": lease.fence}))
-    if conn.execute(update.returning(t.runs.c.id)).first() is None:
-        raise LostOwnership(f"R-{lease.run} has another owner")
 
 
 def _changed_steps(old: Run, new: Run) -> list[RunStep]:
@@ -141,6 +128,9 @@ def _changed_steps(old: Run, new: Run) -> list[RunStep]:
 def _save_step(conn: sa.Connection, run: Run, step: RunStep) -> None:
     took = (step.ended_at - step.started_at).total_seconds() if step.ended_at and step.started_at else None
     values = {
+        "run": run.id,
+        "plan": run.plan_no,
+        "n": step.n,
         "feature": run.feature,
         "verb": step.verb,
         "component": step.component,
@@ -148,12 +138,19 @@ def _save_step(conn: sa.Connection, run: Run, step: RunStep) -> None:
         "seconds": took if step.status == "done" else None,
         "body": canonical(step.model_dump(mode="json")),
     }
-    row = upsert(conn, t.steps).values(run=run.id, plan=run.plan_no, n=step.n, **values)
-    conn.execute(row.on_conflict_do_update(index_elements=["run", "plan", "n"], set_=values))
+    conn.execute(_step_row(conn.dialect.name), values)
+
+
+@functools.cache
+def _step_row(dialect: str) -> sa.Executable:
+    row = upsert_on(dialect, t.steps)
+    new = {c: row.excluded[c] for c in ("feature", "verb", "component", "status", "seconds", "body")}
+    statement: sa.Executable = row.on_conflict_do_update(index_elements=["run", "plan", "n"], set_=new)
+    return statement
 
 
 def _save_nod(conn: sa.Connection, run: int, nod: Nod, now: datetime) -> None:
-    row = upsert(conn, t.approvals).values(
+    row = upsert_on(conn.dialect.name, t.approvals).values(
         run=run,
         digest=nod.digest,
         person=nod.person,
@@ -172,50 +169,19 @@ def save_plan(conn: sa.Connection, run: int, plan: Plan) -> None:
     # The foreign key locks the run weakly; two who then both want to change it would deadlock.
     conn.execute(sa.select(t.runs.c.id).where(t.runs.c.id == run).with_for_update())
     values = {"digest": plan.digest, "body": plan.model_dump_json()}
-    row = upsert(conn, t.plans).values(run=run, no=plan.no, **values)
+    row = upsert_on(conn.dialect.name, t.plans).values(run=run, no=plan.no, **values)
     conn.execute(row.on_conflict_do_update(index_elements=["run", "no"], set_=values))
 
 
 def load_plan(conn: sa.Connection, run: int, no: int) -> Plan | None:
-    body = conn.execute(sa.select(t.plans.c.body).where(t.plans.c.run == run, t.plans.c.no == no)).scalar()
+    body = conn.execute(_PLAN, {"run": run, "no": no}).scalar()
     return _plan(body) if body else None
-
-
-def claim(conn: sa.Connection, run: int, owner: str, ttl: float) -> Lease | None:
-    """Takes a free or lapsed lease; None if somebody else drives this run."""
-    clock = lease_clock(conn)
-    free_now = sa.or_(t.runs.c.lease_until.is_(None), t.runs.c.lease_until <= clock)
-    query = sa.update(t.runs).where(t.runs.c.id == run, t.runs.c.ended_at.is_(None), free_now)
-    query = query.values(owner=owner, fence=t.runs.c.fence + 1, lease_until=clock + ttl)
-    row = conn.execute(query.returning(t.runs.c.fence)).first()
-    return Lease(run, owner, row.fence) if row else None
-
-
-def renew(conn: sa.Connection, lease: Lease, ttl: float) -> None:
-    """Raises LostOwnership if the lease has lapsed or moved on."""
-    _fenced(conn, lease, {"lease_until": lease_clock(conn) + ttl})
-
-
-def release(conn: sa.Connection, lease: Lease) -> None:
-    """Gives a lease back; harmless if it is no longer ours."""
-    mine = sa.and_(t.runs.c.id == lease.run, t.runs.c.owner == lease.owner, t.runs.c.fence == lease.fence)
-    given = sa.update(t.runs).where(mine).values(lease_until=None, owner=None)
-    row = conn.execute(given.returning(t.runs.c.ended_at)).first()
-    if row is not None and row.ended_at is not None:
-        free(conn, lease.run)
-
-
-def void_leases(conn: sa.Connection) -> None:
-    """At start on SQLite: the file lock is ownership, so nobody else can hold one."""
-    locked = t.runs.c.id.in_(sa.select(t.resource_locks.c.run))  # ended while a worker held it
-    for mine in (t.runs.c.ended_at.is_(None), locked):
-        conn.execute(sa.update(t.runs).where(mine).values(lease_until=None, owner=None))
 
 
 def due(conn: sa.Connection, now: datetime, limit: int = 200) -> list[int]:
     """Runs that somebody should drive now: running, parked until a time that has come, with a card that nobody
     decided in time, or planning (once it was judged that the person may ask)."""
-    clock = lease_clock(conn)
+    clock = lease_clock(conn.dialect.name)
     undecided = sa.and_(t.runs.c.waiting_for == "approval", t.runs.c.expires_at <= iso(now))
     awake = sa.or_(
         t.runs.c.status == "running",

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from bot.core.run import Status
-from bot.store import events, health, inbox, messages, migrate, releases, runs
+from bot.store import events, health, inbox, leases, messages, migrate, releases, runs
 from bot.store import tables as t
 from bot.store.codec import iso
 from bot.store.write import PostgresStore
@@ -25,7 +25,7 @@ POLLED: dict[str, Question] = {
     "runs.open_runs": runs.open_runs,
     "runs.open_runs of a channel": lambda c: runs.open_runs(c, channel="C1"),
     "runs.awaiting_approval": runs.awaiting_approval,
-    "runs.void_leases": runs.void_leases,
+    "leases.void_leases": leases.void_leases,
     "runs.stop_before_images": lambda c: runs.stop_before_images(c, 1),
     "runs.newest": lambda c: runs.newest(c, feature="fares"),
     "messages.due": messages.due,

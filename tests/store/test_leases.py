@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from bot.core.errors import LostOwnership
 from bot.core.run import Status
-from bot.store import runs
-from bot.store.runs import Lease
+from bot.store import leases, runs
+from bot.store.leases import Lease
 from bot.store.write import Store
 from tests.store.deeds import (
     NOW,
@@ -31,12 +31,12 @@ from tests.store.deeds import (
 async def test_without_the_lease_nothing_is_written(store: Store, how: str) -> None:
     """Whoever lost the lease, in whatever way, changes neither run nor steps, messages, locks or events."""
     run = await a_run(store)
-    lease = await store.write(lambda c: runs.claim(c, run, "w1", 0.0 if how in ("lapsed", "taken over") else TTL))
+    lease = await store.write(lambda c: leases.claim(c, run, "w1", 0.0 if how in ("lapsed", "taken over") else TTL))
     assert lease
     if how == "taken over":
-        assert await store.write(lambda c: runs.claim(c, run, "w2", TTL))
+        assert await store.write(lambda c: leases.claim(c, run, "w2", TTL))
     if how == "given back":
-        await store.write(lambda c: runs.release(c, lease))
+        await store.write(lambda c: leases.release(c, lease))
     wrong = {"another owner": Lease(run, "w2", lease.fence), "another fence": Lease(run, "w1", lease.fence + 1)}
     stale = wrong.get(how, lease)
     before = await everything(store)
@@ -49,7 +49,7 @@ async def test_without_the_lease_nothing_is_written(store: Store, how: str) -> N
         with pytest.raises(LostOwnership, match=f"R-{run}"):
             await store.write(fn)
     with pytest.raises(LostOwnership):
-        await store.write(lambda c: runs.renew(c, stale, TTL))
+        await store.write(lambda c: leases.renew(c, stale, TTL))
     assert await everything(store) == before
 
 
@@ -65,7 +65,7 @@ AFTERWARDS = [
 async def test_what_has_ended_stays_ended(store: Store, to: dict[str, Any]) -> None:
     """A worker that planned or parked while somebody ended the run brings it back with nothing; results are kept."""
     run = await a_run(store)
-    lease = await store.write(lambda c: runs.claim(c, run, "w1", TTL))
+    lease = await store.write(lambda c: leases.claim(c, run, "w1", TTL))
     await moved(store, run, plan_no=1, steps=[a_step()])
     await ended(store, run)
     before = await everything(store)
@@ -83,24 +83,24 @@ async def test_what_has_ended_stays_ended(store: Store, to: dict[str, Any]) -> N
 async def test_the_owner_writes_and_renews(store: Store) -> None:
     """With the lease, changes and renewals go through; after giving it back another one may claim, fence grown."""
     run = await a_run(store)
-    lease = await store.write(lambda c: runs.claim(c, run, "w1", TTL))
+    lease = await store.write(lambda c: leases.claim(c, run, "w1", TTL))
     assert lease == Lease(run, "w1", 1)
     await store.write(lambda c: runs.change(c, run, planned, NOW, lease=lease))
     await store.write(lambda c: runs.change(c, run, lambda r: (r, []), NOW, lease=lease))
-    await store.write(lambda c: runs.renew(c, lease, TTL))
+    await store.write(lambda c: leases.renew(c, lease, TTL))
 
-    assert await store.write(lambda c: runs.claim(c, run, "w2", TTL)) is None
-    await store.write(lambda c: runs.release(c, lease))
-    assert await store.write(lambda c: runs.claim(c, run, "w2", 0.0)) == Lease(run, "w2", 2)
-    assert await store.write(lambda c: runs.claim(c, run, "w2", TTL)) == Lease(run, "w2", 3)
+    assert await store.write(lambda c: leases.claim(c, run, "w2", TTL)) is None
+    await store.write(lambda c: leases.release(c, lease))
+    assert await store.write(lambda c: leases.claim(c, run, "w2", 0.0)) == Lease(run, "w2", 2)
+    assert await store.write(lambda c: leases.claim(c, run, "w2", TTL)) == Lease(run, "w2", 3)
 
 
 async def test_one_of_many_claims(store: Store) -> None:
     """However many ask at the same time, one gets the lease."""
     run = await a_run(store)
-    leases = await asyncio.gather(*(store.write(lambda c, n=n: runs.claim(c, run, f"w{n}", TTL)) for n in range(20)))
+    got = await asyncio.gather(*(store.write(lambda c, n=n: leases.claim(c, run, f"w{n}", TTL)) for n in range(20)))
 
-    assert len([x for x in leases if x]) == 1
+    assert len([x for x in got if x]) == 1
 
 
 async def test_an_ended_run_is_not_claimed(store: Store) -> None:
@@ -108,7 +108,7 @@ async def test_an_ended_run_is_not_claimed(store: Store) -> None:
     run = await a_run(store)
     await ended(store, run)
 
-    assert await store.write(lambda c: runs.claim(c, run, "w1", TTL)) is None
+    assert await store.write(lambda c: leases.claim(c, run, "w1", TTL)) is None
 
 
 async def test_all_leases_are_void_at_the_start(store: Store) -> None:
@@ -116,18 +116,18 @@ async def test_all_leases_are_void_at_the_start(store: Store) -> None:
     run, over = await a_run(store), await a_run(store, to="v2")
     await moved(store, run, wake_at=NOW)
     await store.write(lambda c: runs.lock(c, over, ["flag"], NOW))
-    lease = await store.write(lambda c: runs.claim(c, run, "dead", 1e9))
-    assert await store.write(lambda c: runs.claim(c, over, "dead", 1e9))
+    lease = await store.write(lambda c: leases.claim(c, run, "dead", 1e9))
+    assert await store.write(lambda c: leases.claim(c, over, "dead", 1e9))
     await ended(store, over)
     assert lease
     assert await store.read(lambda c: runs.due(c, NOW)) == []
-    await store.write(runs.void_leases)
+    await store.write(leases.void_leases)
 
     assert await store.read(lambda c: runs.due(c, NOW)) == [run]
     assert await store.write(lambda c: runs.lock(c, run, ["flag"], NOW)) is None
     with pytest.raises(LostOwnership):
-        await store.write(lambda c: runs.renew(c, lease, TTL))
-    assert await store.write(lambda c: runs.claim(c, run, "w1", TTL)) == Lease(run, "w1", 2)
+        await store.write(lambda c: leases.renew(c, lease, TTL))
+    assert await store.write(lambda c: leases.claim(c, run, "w1", TTL)) == Lease(run, "w1", 2)
 
 
 DUE = {
@@ -159,7 +159,7 @@ async def test_exactly_what_is_due_is_found(store: Store) -> None:
     owned, lapsed = await a_run(store, "owned"), await a_run(store, "lapsed")
     for run in (owned, lapsed):
         await moved(store, run, wake_at=NOW)
-    await store.write(lambda c: runs.claim(c, owned, "w", TTL))
-    await store.write(lambda c: runs.claim(c, lapsed, "w", 0.0))
+    await store.write(lambda c: leases.claim(c, owned, "w", TTL))
+    await store.write(lambda c: leases.claim(c, lapsed, "w", 0.0))
 
     assert await store.read(lambda c: runs.due(c, NOW)) == sorted([*(made[n] for n in DUE), lapsed])

@@ -16,9 +16,9 @@ from bot.core.errors import LostOwnership, Refused
 from bot.core.plan import Plan, PlanBody, Seen
 from bot.core.policy import Alternative, Policy, Requirement, Standing
 from bot.core.run import Happened, Run, Status
-from bot.store import events, messages, migrate, releases, runs
+from bot.store import events, leases, messages, migrate, releases, runs
 from bot.store import tables as t
-from bot.store.runs import Lease
+from bot.store.leases import Lease
 from bot.store.write import PostgresStore, Store
 from tests.store.deeds import BEN, NOW, TTL, a_run, a_step, begun, count, happened, later, moved, until_it_waits
 from tests.store.test_inbox import racing
@@ -50,7 +50,7 @@ async def test_runs_over_shared_resources_never_deadlock(replicas: Pair) -> None
 
 async def _one_turn(store: Store, run: int, owner: str, wanted: list[str]) -> None:
     """Starts a run if its locks are free, else ends it if it runs: as ``flows/drive.py`` does."""
-    lease = await store.write(lambda c: runs.claim(c, run, owner, TTL))
+    lease = await store.write(lambda c: leases.claim(c, run, owner, TTL))
     if lease is None:
         return
 
@@ -63,7 +63,7 @@ async def _one_turn(store: Store, run: int, owner: str, wanted: list[str]) -> No
 
     try:
         await store.write(lambda c: runs.change(c, run, lambda r: move(c, r), NOW, lease=lease))
-        await store.write(lambda c: runs.release(c, lease))
+        await store.write(lambda c: leases.release(c, lease))
     except LostOwnership:
         pass
 
@@ -81,14 +81,14 @@ async def test_no_wake_up_is_lost(replicas: Pair) -> None:
     def begin(conn: sa.Connection) -> list[Lease]:
         for run in made:
             runs.change(conn, run, lambda r: (r.to(**waiting), []), NOW, tell=False)
-        return [lease for run in made if (lease := runs.claim(conn, run, "w", TTL))]
+        return [lease for run in made if (lease := leases.claim(conn, run, "w", TTL))]
 
     async def park(lease: Lease) -> None:
         """A worker looked again at what had not answered, and parks the run for later."""
 
         def parked(conn: sa.Connection) -> None:
             runs.change(conn, lease.run, lambda r: (r.to(wake_at=later(15)), []), NOW, lease=lease)
-            runs.release(conn, lease)
+            leases.release(conn, lease)
 
         await replicas[0].write(parked)
 
@@ -96,9 +96,9 @@ async def test_no_wake_up_is_lost(replicas: Pair) -> None:
         yes = Decide(run=run, yes=True, digest="d")
         await replicas[1].write(lambda c: runs.change(c, run, lambda r: decide.decide(r, yes, BEN, judging), NOW))
 
-    leases = await replicas[0].write(begin)
+    held = await replicas[0].write(begin)
     for first in range(0, 200, 10):
-        some = leases[first : first + 10]
+        some = held[first : first + 10]
         await asyncio.gather(*(work for lease in some for work in (park(lease), approve(lease.run))))
     read = await replicas[0].read(lambda c: [runs.load(c, run) for run in made])
     due = await replicas[0].read(lambda c: runs.due(c, NOW, limit=500))

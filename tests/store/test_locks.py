@@ -7,7 +7,7 @@ import asyncio
 import sqlalchemy as sa
 
 from bot.core.run import Status
-from bot.store import runs
+from bot.store import leases, runs
 from bot.store import tables as t
 from bot.store.write import PostgresStore, Store
 from tests.store.deeds import NOW, TTL, a_run, count, ended, moved
@@ -78,14 +78,14 @@ async def test_a_run_that_is_ended_while_a_worker_writes_keeps_its_locks(store: 
     def wanted(conn: sa.Connection) -> int | None:
         return runs.lock(conn, other, ["a", "b"], NOW)
 
-    lease = await store.write(lambda c: runs.claim(c, run, "w1", TTL))
+    lease = await store.write(lambda c: leases.claim(c, run, "w1", TTL))
     assert lease
     assert await store.write(lambda c: runs.lock(c, run, ["b"], NOW)) is None
     await ended(store, run)
     assert await store.write(wanted) == run
-    await store.write(lambda c: runs.renew(c, lease, TTL))
+    await store.write(lambda c: leases.renew(c, lease, TTL))
     assert await store.write(wanted) == run
-    await store.write(lambda c: runs.release(c, lease))
+    await store.write(lambda c: leases.release(c, lease))
     assert await count(store, t.resource_locks) == 0
     assert await store.write(wanted) is None
 
@@ -94,10 +94,10 @@ async def test_the_locks_of_a_dead_worker_s_ended_run_are_taken_over(store: Stor
     """Once its lease has lapsed, an ended run stands in nobody's way, and only what is wanted is taken from it."""
     run, other = await a_run(store), await a_run(store, to="v2")
     assert await store.write(lambda c: runs.lock(c, run, ["a", "b", "c"], NOW)) is None
-    lease = await store.write(lambda c: runs.claim(c, run, "dead", TTL))
+    lease = await store.write(lambda c: leases.claim(c, run, "dead", TTL))
     assert lease
     await ended(store, run)
-    await store.write(lambda c: runs.renew(c, lease, 0.0))
+    await store.write(lambda c: leases.renew(c, lease, 0.0))
 
     assert await store.write(lambda c: runs.lock(c, other, ["b"], NOW)) is None
     held = await store.read(lambda c: [(r.resource, r.run) for r in c.execute(sa.select(t.resource_locks))])
@@ -108,11 +108,11 @@ async def test_many_take_over_without_deadlock(replicas: Pair) -> None:
     """Runs that find the locks of a dead one at the same time, wanting them in other combinations, get through."""
     for n in range(8):
         dead = await a_run(replicas[0], to=f"dead{n}")
-        lease = await replicas[0].write(lambda c, dead=dead: runs.claim(c, dead, "dead", TTL))
+        lease = await replicas[0].write(lambda c, dead=dead: leases.claim(c, dead, "dead", TTL))
         assert lease
         await replicas[0].write(lambda c, dead=dead: runs.lock(c, dead, ["a", "c", "e"], NOW))
         await ended(replicas[0], dead)
-        await replicas[0].write(lambda c, lease=lease: runs.renew(c, lease, 0.0))
+        await replicas[0].write(lambda c, lease=lease: leases.renew(c, lease, 0.0))
         heirs = {wanted: await a_run(replicas[0], to=f"{n}:{wanted}") for wanted in ("abc", "ecb", "ad", "ced")}
         work = [
             replicas[len(wanted) % 2].write(lambda c, run=run, wanted=wanted: runs.lock(c, run, wanted, NOW))
