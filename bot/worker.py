@@ -48,11 +48,10 @@ class Worker:
         self._tasks: list[asyncio.Task[None]] = []
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._soon: asyncio.TimerHandle | None = None
-        self._latest = 0.0
+        self._poked = self._latest = 0.0
         self.beat: float = 0.0
 
     async def start(self) -> None:
-        self.world.poke = self.poke
         self.world.store.on_write = self.poke
         await self.driver.start()
         self._tasks = [asyncio.create_task(self._loop(self._inbox, self._apply), name="apply")]
@@ -67,13 +66,17 @@ class Worker:
     def poke(self) -> None:
         """Something was written: look soon instead of at the next poll."""
         loop = asyncio.get_running_loop()
+        self._poked = loop.time()
         if self._soon is None:
-            self._latest = loop.time() + ACKS_FIRST_S
-        else:
-            self._soon.cancel()
-        self._soon = loop.call_at(min(loop.time() + ACK_FIRST_S, self._latest), self._look)
+            self._latest = self._poked + ACKS_FIRST_S
+            self._soon = loop.call_at(self._poked + ACK_FIRST_S, self._look)
 
     def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        when = min(self._poked + ACK_FIRST_S, self._latest)
+        if when > loop.time():  # poked again meanwhile
+            self._soon = loop.call_at(when, self._look)
+            return
         self._soon = None
         self._inbox.set()
         self._outbox.set()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
 from enum import StrEnum
 from typing import Annotated
 
@@ -33,6 +34,11 @@ class Role(StrEnum):
     worker = "worker"
 
 
+SWITCH_S = 0.0005
+"""Seconds after which a thread that works makes way for one that waits (Python's default: 5 ms). An ack needs both the
+loop and the thread that writes; with the default it took 0.3 ms longer at rest, and twice as long beside other work."""
+
+
 @command
 async def serve(
     role: Annotated[
@@ -40,6 +46,7 @@ async def serve(
     ] = Role.all,
 ) -> None:
     """Serve Slack, hooks and the CI answer, and run rollbacks."""
+    sys.setswitchinterval(SWITCH_S)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for name in ("apscheduler", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -60,7 +60,6 @@ class Applier:
             raise
         except RollbotError as e:  # rows behind it must not wait for ever
             await self._done(item, {"ok": False, "error": e.message, "code": e.code}, f"Not done: {e.message}")
-        self.world.poke()
 
     async def _apply(self, item: Item) -> None:
         command = item.command

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -42,13 +41,9 @@ class Books(Protocol):
         ...
 
 
-def _nobody() -> None:
-    return None
-
-
 @dataclass
 class World:
-    """``owner`` names this process in leases; ``poke`` wakes the worker of this process, if there is one."""
+    """``owner`` names this process in leases."""
 
     store: Store
     targets: Targets
@@ -58,7 +53,6 @@ class World:
     owner: str
     lease_s: float = 15.0
     plan_s: float = 10.0
-    poke: Callable[[], None] = field(default=_nobody)
     seen: set[tuple[str, str]] = field(default_factory=set)
     """Releases that were seen to exist, by feature and version. None ever ceases to: an ack need not look again."""
 

@@ -37,6 +37,7 @@ class TeamBooks:
         self.files = PlaybookFiles(root)
         self._registry = registry
         self._models: dict[str, tuple[Document, BaseModel]] = {}
+        self._checked: dict[str, tuple[Document, Document]] = {}
         self._good_policy: Policy | None = None
         self._faulty: dict[str, None] = {}
         self._looked_at = ""
@@ -57,8 +58,11 @@ class TeamBooks:
     def _feature(self, name: str) -> Feature:
         document = self.files.feature_document(name)
         feature = self._model(document, Feature)
-        for part in feature.parts():
-            self._check_part(document, part)
+        targets, known = self.files.targets_document(), self._checked.get(name)
+        if known is None or known[0] is not document or known[1] is not targets:
+            for part in feature.parts():
+                self._check_part(document, part)
+            self._checked[name] = document, targets
         return feature
 
     def known_faults(self) -> list[str]:

@@ -31,9 +31,9 @@ class PlaybookFiles:
     """``root`` and what is in it. Building it reads nothing. Documents are shared: don't change their data."""
 
     def __init__(self, root: Path, environ: Mapping[str, str] | None = None) -> None:
-        self.root = root
+        self.root, self._root = root, str(root)
         self._environ = os.environ if environ is None else environ
-        self._kept: OrderedDict[Path, tuple[Stamp, Document | Fault]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[Stamp, Document | Fault]] = OrderedDict()
         self._resolved: tuple[Document, dict[str, Connection], dict[str, Fault]] | None = None
 
     def feature_names(self) -> list[str]:
@@ -54,11 +54,11 @@ class PlaybookFiles:
 
     def policy_document(self) -> Document:
         """``policy.yaml``. Raises Fault, also if there is none."""
-        return self._mapping(self._read(self.root / "policy.yaml"))
+        return self._mapping(self._read(self._place("policy")))
 
     def targets_document(self) -> Document:
         """``targets.yaml`` as written, variables unresolved. Raises Fault, also if there is none."""
-        return self._mapping(self._read(self.root / "targets.yaml"))
+        return self._mapping(self._read(self._place("targets")))
 
     def connections(self) -> dict[str, Connection]:
         """The configured systems that are fine; ``connection_faults`` has the others. Raises Fault if the file can't
@@ -78,7 +78,7 @@ class PlaybookFiles:
 
     def in_memory(self, feature: str) -> bool:
         """Was this feature's file read already, and is it kept?"""
-        return self.root / "features" / f"{feature}.yaml" in self._kept
+        return self._place("features", feature) in self._kept
 
     def strays(self) -> list[Fault]:
         """Files in the folders that nobody reads because of their names."""
@@ -106,10 +106,10 @@ class PlaybookFiles:
         return sorted(stem for stem in stems if _NAME.fullmatch(stem))
 
     def _named(self, folder: str, key: str, name: str) -> Document:
-        path = self.root / folder / f"{name}.yaml"
-        if not _NAME.fullmatch(name) or not path.is_file():
+        place = self._place(folder, name)
+        if not _NAME.fullmatch(name) or not os.path.isfile(place):  # noqa: PTH113  see _place
             raise Unknown(f"there is no {key} {name!r}.", near=_near(name, self._names(folder)))
-        document = self._mapping(self._read(path))
+        document = self._mapping(self._read(place))
         if key in document.data and document.data[key] != name:
             message = f"the {key} here is {document.data[key]!r}, but the file is named {name}.yaml; name both alike"
             raise document.fault(message, key)
@@ -120,22 +120,27 @@ class PlaybookFiles:
             raise document.fault("the file is empty" if document.data is None else "keys and values are expected here")
         return document
 
-    def _read(self, path: Path) -> Document:
+    def _place(self, *names: str) -> str:
+        """As text, not as Path: every command looks files up before its ack."""
+        return f"{'/'.join((self._root, *names))}.yaml"
+
+    def _read(self, place: str) -> Document:
         """The document, from memory if the file is the one that was read. Raises Fault."""
         try:
-            stamp = _stamp(path.stat())
-            kept = self._kept.get(path)
+            stamp = _stamp(os.stat(place))  # noqa: PTH116
+            kept = self._kept.get(place)
             if kept is None or kept[0] != stamp:
-                kept = self._load(path)
+                kept = self._load(place)
         except FileNotFoundError as e:
-            raise Fault("there is no such file", file=str(path)) from e
+            raise Fault("there is no such file", file=place) from e
         except OSError as e:
-            raise Fault(f"can't be read: {e.strerror}", file=str(path)) from e
+            raise Fault(f"can't be read: {e.strerror}", file=place) from e
         if isinstance(kept[1], Fault):
             raise copy.copy(kept[1])  # or each raise would add to the traceback of the one that is kept
         return kept[1]
 
-    def _load(self, path: Path) -> tuple[Stamp, Document | Fault]:
+    def _load(self, place: str) -> tuple[Stamp, Document | Fault]:
+        path = Path(place)
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             raw = file.read()
@@ -145,9 +150,9 @@ class PlaybookFiles:
         except Fault as e:
             found = e
         entry = _stamp(status), found
-        self._kept.pop(path, None)
+        self._kept.pop(place, None)
         if time.time() - status.st_mtime > _SETTLED:
-            self._kept[path] = entry
+            self._kept[place] = entry
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         return entry

@@ -22,6 +22,8 @@ from bot.store.inbox import Taken
 from bot.store.write import Connection
 
 log = logging.getLogger(__name__)
+PERMALINKS = 1000
+"""Of cards, kept in memory."""
 
 
 class Desk:
@@ -31,6 +33,7 @@ class Desk:
         self.world, self.client, self.people = world, client, people
         self.private = Private(client)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._permalinks: dict[tuple[str, str], str] = {}
 
     async def take(self, origin: Origin, *wanted: tuple[Command, str]) -> Taken:
         """All of ``wanted``, each a command and its answer, durable in one commit; the last one's outcome. The same
@@ -43,9 +46,7 @@ class Desk:
                 taken = inbox.take(conn, f"{origin.key}:{n}" if n else origin.key, actor, command, answer, now)
             return taken
 
-        taken = await self.world.store.intake(store)
-        self.world.poke()
-        return taken
+        return await self.world.store.intake(store)
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs behind the ack. What fails is logged and lost."""
@@ -91,9 +92,18 @@ class Desk:
         card = await self.world.store.read(lambda conn: messages.get(conn, f"R-{number}:card"))
         if card is None or not card.ts or not card.posted_channel:
             return
-        found = await self.client.chat_getPermalink(channel=card.posted_channel, message_ts=card.ts)
-        url = said(found["permalink"], 1000)
+        url = said(await self._permalink(card.posted_channel, card.ts), 1000)
         await self.private.answer(origin.response_url, Shown(f"R-{number}: {url}", [section(f"<{url}|R-{number}>")]))
+
+    async def _permalink(self, channel: str, ts: str) -> str:
+        """Asked for once: it stays, and who repeats a command in an incident does not do it once."""
+        known = self._permalinks.get((channel, ts))
+        if known is None:
+            found = await self.client.chat_getPermalink(channel=channel, message_ts=ts)
+            known = self._permalinks[channel, ts] = str(found["permalink"])
+            if len(self._permalinks) > PERMALINKS:
+                del self._permalinks[next(iter(self._permalinks))]
+        return known
 
     async def say_in_view(self, origin: Origin, title: str, text: str) -> None:
         await self.open_view(origin, notice(title, text))

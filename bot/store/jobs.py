@@ -32,7 +32,7 @@ def nothing_done() -> None:
 
 
 class Job:
-    """One write and the task that waits for it. Give it its outcome, then ``settle``; it can be done only once."""
+    """One write and the task that waits for it. Give it its outcome, then ``settle`` it; it can be done only once."""
 
     def __init__(self, fn: Fn[Any], on_write: Callable[[], None] = nothing_done) -> None:
         self.fn, self.on_write = fn, on_write
@@ -41,12 +41,8 @@ class Job:
         self.result: Any = None
         self.error: BaseException | None = None
 
-    def settle(self) -> None:
-        """Hands the outcome to the waiting task, from any thread. The loop may be gone at shutdown."""
-        with contextlib.suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(self._set)
-
-    def _set(self) -> None:
+    def tell(self) -> None:
+        """Hands the outcome to the waiting task, on its loop."""
         if self.error is None:
             self.on_write()  # also if nobody waits any more: it is stored
         if self.future.done():
@@ -57,6 +53,19 @@ class Job:
             self.future.set_exception(self.error)
         else:
             self.future.set_result(self.result)
+
+
+def settle(group: Sequence[Job]) -> None:
+    """Hands the outcomes to the waiting tasks, from any thread: one wake-up for all of them on a loop, each of which
+    costs a system call and both threads' turn. The loop may be gone at shutdown."""
+    for loop in {job.loop: None for job in group}:
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_tell, [job for job in group if job.loop is loop])
+
+
+def _tell(group: Sequence[Job]) -> None:
+    for job in group:
+        job.loop.call_soon(job.tell)  # each by itself: what one of them raises must not leave the others waiting
 
 
 def run_group(conn: sa.Connection, group: Sequence[Job]) -> None:

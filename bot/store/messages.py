@@ -107,15 +107,13 @@ def want_run(conn: sa.Connection, run: Run, now: datetime) -> None:
         )
 
 
+_DUE = sa.select(t.messages).where(t.messages.c.wanted > t.messages.c.sent)
+_DUE = _DUE.order_by(t.messages.c.created_at, t.messages.c.key).limit(sa.bindparam("most", type_=sa.Integer))
+
+
 def due(conn: sa.Connection, limit: int = 50) -> list[Message]:
     """Messages that do not stand as they should, oldest first."""
-    rows = conn.execute(
-        sa.select(t.messages)
-        .where(t.messages.c.wanted > t.messages.c.sent)
-        .order_by(t.messages.c.created_at, t.messages.c.key)
-        .limit(limit)
-    )
-    return [_message(r) for r in rows.mappings()]
+    return [_message(r) for r in conn.execute(_DUE, {"most": limit}).mappings()]
 
 
 def get(conn: sa.Connection, key: str) -> Message | None:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.store.engines import asyncpg_engine
-from bot.store.jobs import Fn, Job, StoreDown, T, clashed, down, fail, nothing_done, run_group, sqlstate
+from bot.store.jobs import Fn, Job, StoreDown, T, clashed, down, fail, nothing_done, run_group, settle, sqlstate
 
 BATCH = 256
 CLOSED = "the store is closed: nothing was stored"
@@ -96,7 +96,7 @@ class PostgresStore:
             self._closed = True
             for left in [*group, *self._more(self._urgent.qsize())]:
                 fail([left], StoreDown(UNKNOWN if left in group else CLOSED))
-                left.settle()
+                settle([left])
 
     def _more(self, most: int) -> list[Job]:
         """What waits behind the first one; the end mark goes back to the end."""
@@ -110,8 +110,7 @@ class PostgresStore:
             await self._attempt(group)
         except Exception as e:  # noqa: BLE001  whatever it is, everybody who waits must hear of it
             await self._once_more(group, e)
-        for job in group:
-            job.settle()
+        settle(group)
 
     async def _attempt(self, group: list[Job]) -> None:
         await transaction(self._inbox, lambda conn: run_group(conn, group))

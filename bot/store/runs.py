@@ -181,16 +181,22 @@ def load_plan(conn: sa.Connection, run: int, no: int) -> Plan | None:
 def due(conn: sa.Connection, now: datetime, limit: int = 200) -> list[int]:
     """Runs that somebody should drive now: running, parked until a time that has come, with a card that nobody
     decided in time, or planning (once it was judged that the person may ask)."""
-    clock = lease_clock(conn.dialect.name)
-    undecided = sa.and_(t.runs.c.waiting_for == "approval", t.runs.c.expires_at <= iso(now))
+    rows = conn.execute(_due(conn.dialect.name), {"now": iso(now), "most": limit})
+    return [r.id for r in rows]
+
+
+@functools.cache
+def _due(dialect: str) -> sa.Executable:
+    clock, now = lease_clock(dialect), sa.bindparam("now", type_=sa.Text)
+    undecided = sa.and_(t.runs.c.waiting_for == "approval", t.runs.c.expires_at <= now)
     awake = sa.or_(
         t.runs.c.status == "running",
-        sa.and_(t.runs.c.status == "planning", t.runs.c.wake_at <= iso(now)),
-        sa.and_(t.runs.c.status == "waiting", sa.or_(t.runs.c.wake_at <= iso(now), undecided)),
+        sa.and_(t.runs.c.status == "planning", t.runs.c.wake_at <= now),
+        sa.and_(t.runs.c.status == "waiting", sa.or_(t.runs.c.wake_at <= now, undecided)),
     )
     unowned = sa.or_(t.runs.c.lease_until.is_(None), t.runs.c.lease_until <= clock)
     query = sa.select(t.runs.c.id).where(t.runs.c.ended_at.is_(None), awake, unowned, t.runs.c.body != "")
-    return [r.id for r in conn.execute(query.order_by(t.runs.c.id).limit(limit))]
+    return query.order_by(t.runs.c.id).limit(sa.bindparam("most", type_=sa.Integer))
 
 
 def stops_among(conn: sa.Connection, some: list[int]) -> list[int]:

@@ -103,9 +103,7 @@ class Hooks:
         def store(conn: Connection) -> inbox.Taken:
             return inbox.take(conn, f"hook:{name}:{key}", actor, command, "accepted", now)
 
-        taken = await self._world.store.intake(store)
-        self._world.poke()
-        return taken
+        return await self._world.store.intake(store)
 
     async def gate(self, request: web.Request) -> web.Response:
         """For CI: 200 if the feature may be deployed, 423 while a run changes it or it is held, 404 if there is no
