@@ -10,10 +10,11 @@ from typing import TypeVar
 from bot.core.errors import RollbotError
 from bot.core.feature import Feature
 from bot.core.ports import Component, Errand
-from bot.core.target import Capture, Diff, Json, Readiness, State
+from bot.core.target import Capture, Diff, Json, Kind, Readiness, State
 from bot.flows.world import World
 
 T = TypeVar("T")
+_LONGEST = {Kind.online: 0, Kind.dataset: 1, Kind.definition: 2, Kind.model: 3}
 
 
 @dataclass
@@ -59,20 +60,17 @@ async def look(
     live. Writes nothing. Each answer may take ``seconds``, or as long as a plan may."""
     found = Looked()
     errand = Errand(timeout=seconds or world.plan_s, context=about, urgent=urgent)
+    # What reads rows begins first: it takes longest, and a card waits for the last answer.
     parts = [p for p in feature.parts() if only is None or p.name in only]
-    await asyncio.gather(*(_one(world, part, captures.get(part.name), errand, found, diffs) for part in parts))
-    return found
-
-
-async def _one(
-    world: World, part: Component, capture: Capture | None, errand: Errand, found: Looked, diffs: bool
-) -> None:
-    jobs: list[Awaitable[None]] = [_keep(found.states, part, world.targets.inspect(part, errand), found)]
-    if capture is not None:
-        jobs.append(_ready(world, part, capture, errand, found))
-        if diffs:
-            jobs.append(_keep(found.diffs, part, world.targets.diff(part, errand, capture), found))
+    parts.sort(key=lambda part: _LONGEST.get(part.kind, len(_LONGEST)))
+    kept = [(part, captures[part.name]) for part in parts if part.name in captures]
+    jobs: list[Awaitable[None]] = []
+    if diffs:
+        jobs += [_keep(found.diffs, part, world.targets.diff(part, errand, c), found) for part, c in kept]
+    jobs += [_ready(world, part, c, errand, found) for part, c in kept]
+    jobs += [_keep(found.states, part, world.targets.inspect(part, errand), found) for part in parts]
     await asyncio.gather(*jobs)
+    return found
 
 
 async def _keep(where: dict[str, T], part: Component, answer: Awaitable[T], found: Looked) -> None:

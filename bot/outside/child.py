@@ -31,6 +31,8 @@ PRELOAD: Final = [
     *("feast.infra.compute_engines.local.compute", "feast.repo_operations", "sqlalchemy.dialects.sqlite.pysqlite"),
     *("mlflow", "mlflow.tracking", "mlflow.store.tracking.rest_store", "mlflow.store.tracking.sqlalchemy_store"),
     *("mlflow.store.model_registry.sqlalchemy_store", "mlflow.store.db.utils"),
+    # 0.2 s of each look at a flag; it brings grpc, of which only what is used starts a thread.
+    "openfeature.contrib.provider.flagd",
     *("bot.targets.feast", "bot.targets.delta", "bot.targets.mlflow", "bot.targets.flagd", "bot.targets.command"),
 ]
 """What takes long to import; what is not installed is passed over."""

@@ -107,8 +107,9 @@ class FeastOnline(BaseModel):
         """Reads the captured bytes, and for a restore by version a sample of that version's rows."""
         try:
             with opened(call.connection, self.drill) as feast:
-                held = self._held(call, c)
-                way, reasons = feast_restore.choose(feast, c, held.want, held.rows, self.rebuild)
+                held = self._held(call, c, feast_restore.PROBE)
+                kept = len(held.keys)
+                way, reasons = feast_restore.choose(feast, c, held.want, held.rows, kept, self.rebuild)
                 reasons = reasons if way is None else []
                 if self._live(feast).version != held.serve.version:
                     reasons = feast_pin.unrestorable(feast, held.serve) + reasons
@@ -122,17 +123,17 @@ class FeastOnline(BaseModel):
     def diff(self, call: Call, c: Capture) -> Diff:
         """Rows added, changed and removed in what is served; of many rows estimated from a sample, which is said."""
         with opened(call.connection, self.drill) as feast:
-            live, held = self._live(feast), self._held(call, c)
+            live, held = self._live(feast), self._held(call, c, feast_restore.ESTIMATE)
             rows, complete = _served_only(c, held.rows), bool(c.data.get("complete"))
             under = held.want if held.apart else live
-            found, read = feast_restore.estimate(feast, under, rows)
-            found.removed = feast_restore.surplus(feast, under, rows) if complete else 0
+            found = feast_restore.estimate(feast, under, rows, len(held.keys))
+            found.removed = feast_restore.surplus(feast, under, held.keys) if complete else 0
             moved = live.version != held.serve.version
             counts = {"rows_added": found.added, "rows_changed": found.changed, "rows_removed": found.removed}
             changes = [Change(name="serves", before=live.pointer, after=held.serve.pointer)] if moved else []
             return Diff(
                 same=not moved and not found.any,
-                summary=_summary(live, held.serve, counts, None if complete and read == len(rows) else read),
+                summary=_summary(live, held.serve, counts, None if complete and held.whole else len(rows)),
                 changes=changes,
                 counts=counts,
             )
@@ -217,9 +218,10 @@ class FeastOnline(BaseModel):
         """Raises TargetError for anything that is no sandbox."""
         feast_sandbox.discard(call, self.drill)
 
-    def _held(self, call: Call, c: Capture) -> _Held:
+    def _held(self, call: Call, c: Capture, most: int | None = None) -> _Held:
+        """``most`` as in ``feast_moment.load``."""
         want = feast_kept.load(c, call.blobs)
-        return _Held(want, feast_kept.sibling(call, self.view) or want, feast_moment.load(c, call.blobs))
+        return _Held(want, feast_kept.sibling(call, self.view) or want, *feast_moment.load(c, call.blobs, most))
 
     def _live(self, feast: Opened) -> Definition:
         live = definition.read(feast, self.view)
@@ -233,11 +235,18 @@ class FeastOnline(BaseModel):
 
 @dataclass(frozen=True)
 class _Held:
-    """A capture's content. ``want``: the definition that served the rows; ``serve``: the one that this run restores."""
+    """A capture's content. ``want``: the definition that served the rows; ``serve``: the one that this run restores;
+    ``keys``: of all rows, also of those that were not decoded."""
 
     want: Definition
     serve: Definition
     rows: Rows
+    keys: list[bytes]
+
+    @property
+    def whole(self) -> bool:
+        """Are these all rows?"""
+        return len(self.rows) == len(self.keys)
 
     @property
     def apart(self) -> bool:

@@ -22,6 +22,9 @@ from bot.targets.feast_store import Opened
 from bot.targets.feast_tables import BATCH, Table
 
 ESTIMATE = 5_000
+"""Rows of which a card estimates how many would change."""
+PROBE = 1_000
+"""Rows that are looked at to see whether a version's rows are still as captured."""
 Way = Literal["rows", "version", "source", "rebuild"]
 
 
@@ -38,12 +41,13 @@ class Written:
 
 
 def choose(
-    opened: Opened, c: Capture, want: Definition, rows: Rows, rebuild: Rebuild | None
+    opened: Opened, c: Capture, want: Definition, rows: Rows, kept: int, rebuild: Rebuild | None
 ) -> tuple[Way | None, list[str]]:
-    """The first way that fits, and why the ones before it don't. Writes nothing."""
+    """The first way that fits, and why the ones before it don't. ``rows``: some of those that are ``kept``, or all.
+    Writes nothing."""
     if c.data.get("complete"):
         return "rows", []
-    reasons = [f"only {len(rows):,} of {int(c.data.get('keys', 0)):,} captured rows are kept"]
+    reasons = [f"only {kept:,} of {int(c.data.get('keys', 0)):,} captured rows are kept"]
     why = _version_refusal(opened, want, rows)
     if why is None:
         return "version", reasons
@@ -64,7 +68,7 @@ def _version_refusal(opened: Opened, want: Definition, rows: Rows) -> str | None
         return "online versioning is off"
     if want.number not in definition.stored_numbers(opened, name):
         return f"{want.pointer} is not in the registry's history"
-    probe = feast_serving.sample(rows, 1_000, name)
+    probe = feast_serving.sample(rows, PROBE, name)
     known = [f.name for f in definition.stored(opened, name, int(want.number or 0)).features]
     probe = probe.only([f for f in probe.features if f in known])
     live = feast_serving.served(opened, name, probe.features, sorted(probe.rows), number=want.number)
@@ -109,19 +113,19 @@ def difference(opened: Opened, d: Definition, rows: Rows) -> Difference:
     return found
 
 
-def surplus(opened: Opened, d: Definition, rows: Rows) -> int:
-    """How many stored keys are not among ``rows``."""
-    return sum(1 for k in feast_tables.table(opened, d, d.number).stored_keys() if k not in rows.rows)
+def surplus(opened: Opened, d: Definition, keys: Iterable[bytes]) -> int:
+    """How many stored keys are not among ``keys``."""
+    known = frozenset(keys)
+    return sum(1 for k in feast_tables.table(opened, d, d.number).stored_keys() if k not in known)
 
 
-def estimate(opened: Opened, d: Definition, rows: Rows) -> tuple[Difference, int]:
-    """``difference``, but of at most ``ESTIMATE`` rows, the same ones each time, scaled up; and how many were read.
+def estimate(opened: Opened, d: Definition, rows: Rows, kept: int) -> Difference:
+    """``difference``, from some ``rows`` scaled up to all that are ``kept``.
 
     A card must not wait for every row to be read (measured: 1.6 s of CPU for 50,000); the restore reads them all.
     """
-    probe = feast_serving.sample(rows, ESTIMATE, d.view.name) if len(rows) > ESTIMATE else rows
-    found, scale = difference(opened, d, probe), len(rows) / max(1, len(probe))
-    return Difference(round(found.added * scale), round(found.changed * scale)), len(probe)
+    found, scale = difference(opened, d, rows), kept / max(1, len(rows))
+    return Difference(round(found.added * scale), round(found.changed * scale))
 
 
 def write_captured(opened: Opened, call: Call, want: Definition, rows: Rows) -> Written:
@@ -191,7 +195,7 @@ def restore(
     Rows of their own version are put right before it is served; shared rows after, so that no feature that is
     served is emptied in between. Raises TargetError.
     """
-    way, reasons = choose(opened, c, want, rows, rebuild)
+    way, reasons = choose(opened, c, want, rows, len(rows), rebuild)
     if way is None:
         raise TargetError(f"{want.view.name} can't be restored: " + "; ".join(reasons))
     first = not opened.versioned or way in ("version", "rebuild")

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -204,17 +205,33 @@ def _column(cells: list[bytes]) -> tuple[str, Any]:
     return which, pa.array(plain, getattr(pa, SCALARS[which])())
 
 
-def decode(data: bytes) -> Rows:
-    """The inverse of ``encode``. Raises CorruptBlob."""
-    pa, pq = lib("pyarrow"), lib("pyarrow.parquet")
+def keys_of(data: bytes) -> list[bytes]:
+    """The keys of encoded rows, in order. Raises CorruptBlob."""
+    with _readable():
+        found: list[bytes] = lib("pyarrow.parquet").read_table(io.BytesIO(data), columns=[KEY]).column(KEY).to_pylist()
+    return found
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
     try:
+        yield
+    except (lib("pyarrow").ArrowException, KeyError, OSError) as error:
+        raise CorruptBlob(f"the captured rows can't be read: {error}") from error
+
+
+def decode(data: bytes, only: Sequence[bytes] | None = None) -> Rows:
+    """The inverse of ``encode``, of all rows or ``only`` of these keys. Raises CorruptBlob."""
+    pa, pq = lib("pyarrow"), lib("pyarrow.parquet")
+    with _readable():
         table = pq.read_table(io.BytesIO(data))
+        if only is not None:
+            wanted = pa.array(only, table.column(KEY).type)
+            table = table.filter(lib("pyarrow.compute").is_in(table.column(KEY), wanted))
         features = [f.name for f in table.schema if f.metadata and b"feast" in f.metadata]
         columns = [_cells(table.column(f), table.schema.field(f).metadata[b"feast"].decode()) for f in features]
         keys = table.column(KEY).to_pylist()
         times = table.column(TIME).cast(pa.timestamp("s", "UTC")).cast(pa.int64()).to_pylist()  # parquet has no seconds
-    except (pa.ArrowException, KeyError, OSError) as error:
-        raise CorruptBlob(f"the captured rows can't be read: {error}") from error
     cells = zip(*columns, strict=True) if columns else ((),) * len(keys)
     return Rows(features, {k: Row(t, tuple(c)) for k, t, c in zip(keys, times, cells, strict=True)})
 

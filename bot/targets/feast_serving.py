@@ -7,7 +7,7 @@ import json
 import random
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from bot.core.errors import TargetError
@@ -70,10 +70,15 @@ def at_consumers(
     return found
 
 
-def sample(rows: Rows, size: int, seed: str) -> Rows:
+def some(keys: Iterable[bytes], size: int, seed: str) -> list[bytes]:
     """The same keys every time."""
-    keys = sorted(rows.rows)
-    return rows.pick(random.Random(seed).sample(keys, min(size, len(keys))))  # noqa: S311 - repeatable, not secret
+    ordered = sorted(keys)
+    return random.Random(seed).sample(ordered, min(size, len(ordered)))  # noqa: S311 - repeatable, not secret
+
+
+def sample(rows: Rows, size: int, seed: str) -> Rows:
+    """The rows of the same keys every time."""
+    return rows.pick(some(rows.rows, size, seed))
 
 
 def _ask(url: str, view: str, batch: Rows, timeout: float) -> dict[str, Json]:
