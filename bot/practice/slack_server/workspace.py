@@ -62,6 +62,7 @@ class Workspace:
         if found is None:
             found = Channel("D0" + user.removeprefix("U0"), user, {user, self.seed.bot_user}, im_user=user)
             self.channels[found.id], self.messages[found.id] = found, []
+            self.changes.tell("channel", channel=found.id, user=user, what="opened")
         return found
 
     def post(self, channel: str, user: str, text: str, blocks: list[Json], **more: Any) -> Message:
@@ -90,7 +91,8 @@ class Workspace:
 
     def delete(self, message: Message) -> None:
         self.messages[message.channel].remove(message)
-        self.changes.tell("message", channel=message.channel, ts=message.ts, what="deleted")
+        was = {"thread_ts": message.thread_ts, "seen_by": message.seen_by}
+        self.changes.tell("message", channel=message.channel, ts=message.ts, what="deleted", **was)
 
     def message(self, channel: str, ts: str) -> Message | None:
         return next((m for m in self.messages.get(channel, []) if m.ts == ts), None)
