@@ -11,7 +11,7 @@ import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from bot.core.errors import Fault, RollbotError
+from bot.core.errors import Fault
 from bot.practice.demo import Options, set_up
 from bot.practice.narrator import Narrator
 from bot.practice.page import PracticePage
@@ -20,7 +20,7 @@ from bot.practice.plain_blocks import lines
 from bot.practice.releases import three_releases
 from bot.practice.slack_server import PracticeSlack
 
-PARTS = {"setting up": 45.0, "capturing v11": 5.0, "shipping v12": 20.0, "shipping v13": 20.0, "capturing v13": 10.0}
+PARTS = {"setting up": 60.0, "capturing v11": 10.0, "shipping v12": 10.0, "shipping v13": 10.0, "capturing v13": 10.0}
 """The bars of the set-up, with what share of it each takes."""
 PANELS = {"incident": "IncidentPanel", "tour": "Tour"}
 """What the page shows beside the chat: modules of bot.practice.page, where they are there."""
@@ -43,8 +43,8 @@ async def stay(options: Options, tell: Narrator) -> None:
                 await _open(page, place, opened)
                 _say_ready(tell, *programs)
                 await _channels(place, tell)
-        except RollbotError as failed:
-            page.setup.fail(failed.message)
+        except Exception as failed:
+            page.setup.fail(str(failed))
             raise
 
 

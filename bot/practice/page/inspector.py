@@ -26,9 +26,9 @@ class Inspector:
         self._delivered = self._called = 0
 
     def clear(self) -> None:
-        """After a reset of the server, whose records are gone too."""
+        """From now on only what is new."""
         self._entries.clear()
-        self._delivered = self._called = 0
+        self._delivered, self._called = len(self._slack.deliveries), len(self._slack.calls)
 
     def look(self) -> list[Json]:
         """Entries for what came in since the last look, oldest first."""

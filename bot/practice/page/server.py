@@ -86,7 +86,12 @@ class PracticePage:
         await keeper.run()
 
     def finish(self) -> None:
-        """The set-up is over: acts are taken, and every page reads the state again."""
+        """The set-up is over: acts are taken, and every page reads the state again. What the set-up told single people
+        is gone, as Slack forgets it when a client is loaded again."""
+        workspace = self.slack.workspace
+        for message in [m for stands in workspace.messages.values() for m in stands if m.seen_by]:
+            workspace.delete(message)
+        self.inspector.clear()
         self.setup.finish()
         self.streams.send("reset", {})
 

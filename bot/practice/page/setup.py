@@ -43,7 +43,7 @@ class Setup:
         names = list(self._parts)
         before = sum(self._parts[name] for name in names[: names.index(part)])
         done = round(before + self._parts[part] * min(1.0, max(0.0, share)), 1)
-        told = {**self._state, "done": max(done, self._state["done"]), "note": f"{part}: {note}" if note else part}
+        told = {**self._state, "done": max(done, self._state["done"]), "note": note or part}
         if told != self._state:
             self._state = told
             self._changed()
