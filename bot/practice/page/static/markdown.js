@@ -89,5 +89,6 @@ function body(rows, ctx) {
 
 /** Markdown as it is read: headings, lists, tables, code, links. */
 export function drawMarkdown(text, ctx = {}) {
-  return fragment(make("div.mk.md", body(text.split("\n"), ctx)));
+  const shallow = text.replace(/^((?:> ?){9})(?:> ?)+/gm, "$1"); // deeper quotes are of no use but to break the page
+  return fragment(make("div.mk.md", body(shallow.split("\n"), ctx)));
 }
