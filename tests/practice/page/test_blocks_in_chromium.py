@@ -66,9 +66,9 @@ async def test_markdown_is_read(blank: Blank) -> None:
     assert await page.locator("pre").inner_text() == "x = '<b>'"
     assert await page.locator("a").all_inner_texts() == ["run"]
     assert "run bad\n" in await text(page)
+    assert "snake_case_name" in await text(page)
     page = await draw(blank, [{"type": "markdown", "text": "> " * 5900 + "deep"}])
     await expect(page.locator("blockquote").last).to_have_text("deep")
-    assert "snake_case_name" in await text(page)
 
 
 async def test_rich_text_is_read(blank: Blank) -> None:

@@ -24,12 +24,6 @@ function image(block) {
   return box(`Picture: ${words(block.title) || block.alt_text}`, [block.title && block.alt_text, from].filter(Boolean).join(", "));
 }
 
-function video(block) {
-  const made = box(`Video: ${words(block.title)}`, [words(block.description), block.alt_text].filter(Boolean).join(" · "));
-  if (block.title_url) made.append(link(block.title_url, "Open it"));
-  return made;
-}
-
 function table(block, ctx) {
   const look = (n) => {
     const number = block.rows[1]?.[n]?.type === "raw_number";
@@ -89,7 +83,7 @@ const BLOCKS = {
   context_actions: row(""),
   divider: () => make("hr"),
   image,
-  video,
+  video: (block) => box(`Video: ${words(block.title)}`, block.alt_text),
   file: (block) => box("File", block.external_id),
   rich_text: drawRichText,
   markdown: (block, ctx) => drawMarkdown(block.text, ctx),
@@ -125,7 +119,7 @@ function attachment(each, ctx) {
     text(each.text),
     fields && make("div.bk-fields", fields),
     each.image_url && image({ image_url: each.image_url, alt_text: each.fallback ?? title }),
-    each.actions?.map((action) => box(`Old-style ${action.type}: ${action.text}`)),
+    each.actions && box("Old buttons", "", each.actions),
     each.footer && make("small", each.footer),
   ];
   const bar = make(`div.bk.bk-attachment${/^(good|warning|danger)$/.test(color) ? `.${color}` : ""}`, each.blocks ? drawBlocks(each.blocks, ctx) : old);
