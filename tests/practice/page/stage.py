@@ -1,13 +1,15 @@
-"""What the tests of drawing do on a blank page: draw blocks and views there, and look at what was told."""
+"""A blank page, as new for each test, on which blocks and views are drawn; and what the page was told there."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page
+from playwright.async_api import Browser, Page
 
-from tests.practice.page.browser import Blank
+from tests.practice.page.browser import Blank, blank_page, chromium
 
 STAGE = """
 const people = new Map([["U0ANA", {id: "U0ANA", name: "ana", real_name: "Ana Ortiz", bot: false}],
@@ -26,6 +28,29 @@ window.ctx = {people, channels, groups, me: "U0ANA", channel: "C0INC",
 window.viewed = {...ctx, onFill: (action_id, value) => { told.push(["fill", action_id, value]); },
   onSubmit: async (values) => { told.push(["submit", values]); }, onClose: (all) => { told.push(["close", all]); }};
 """
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """One Chromium for the module."""
+    async with chromium() as found:
+        yield found
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def opened(browser: Browser) -> AsyncIterator[Blank]:
+    """One page for the module: a reload is much faster than a new one."""
+    async with blank_page(browser) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def blank(opened: Blank) -> AsyncIterator[Blank]:
+    """A blank page with the modules loaded. Whatever a test does there: no error in the console, no other host."""
+    await opened.page.reload()
+    await opened.call(STAGE)
+    yield opened
+    assert opened.faults == [] and opened.foreign == []
 
 
 async def draw(blank: Blank, blocks: list[Any], **ctx: Any) -> Page:

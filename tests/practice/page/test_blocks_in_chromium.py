@@ -1,4 +1,5 @@
 """Block Kit as a real browser draws it: every block is seen, every press is told, and no text comes alive."""
+# ruff: noqa: F401, F811 - fixtures are imported by name
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from bot.slack.views.live import live
 from bot.slack.views.outcome import outcome
 from tests.practice.page import block_samples as samples
 from tests.practice.page.browser import Blank, blank_page
-from tests.practice.page.stage import STAGE, draw, modal, serious, text, told
+from tests.practice.page.stage import STAGE, blank, browser, draw, modal, opened, serious, text, told
 from tests.slack import scenes
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -1,4 +1,5 @@
 """Modals and the Home tab in a real browser: what is filled in is sent, and drawing again loses none of it."""
+# ruff: noqa: F401, F811 - fixtures are imported by name
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from bot.slack.views import form, lists
 from bot.slack.views.details import details
 from tests.practice.page import block_samples as samples
 from tests.practice.page.browser import Blank
-from tests.practice.page.stage import modal, serious, told
+from tests.practice.page.stage import blank, browser, modal, opened, serious, told
 from tests.slack import scenes
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
