@@ -1,0 +1,1 @@
+"""The practice page: what a person sees of the practice Slack, as JSON, and what they do."""
