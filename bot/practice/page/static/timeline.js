@@ -4,8 +4,8 @@ import { button, count, day, el, keyed, when } from "./dom.js";
 import { isTop } from "./store.js";
 import { drawMessage } from "./message.js";
 
-const MOST = 300;
-const STEP = 100;
+const MOST = 240;
+const STEP = 60;
 const NEAR = 400;
 const TOGETHER_S = 300;
 
