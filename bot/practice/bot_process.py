@@ -99,6 +99,11 @@ class BotProcess:
             return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
         return "it left no log"
 
+    async def ended(self) -> None:
+        """Returns when the process has ended, however that came."""
+        if self._process is not None:
+            await self._process.wait()
+
     def kill(self) -> None:
         """As a machine does that loses power. ``start`` again goes on from the database."""
         self._signal(signal.SIGKILL)

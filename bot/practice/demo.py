@@ -19,6 +19,7 @@ from bot.practice.incident import Incident, NotVerified, say_eta
 from bot.practice.narrator import Narrator
 from bot.practice.place import ANA, SAM, Place, Transport, in_thread, open_place
 from bot.practice.releases import three_releases
+from bot.practice.slack_server import PracticeSlack
 from bot.practice.stack.host import Ended
 from bot.practice.stack.stack import Broken
 
@@ -82,18 +83,26 @@ async def _incident(incident: Incident, tell: Narrator) -> None:
 
 
 @asynccontextmanager
-async def set_up(options: Options, tell: Narrator) -> AsyncIterator[Place]:
-    """Everything started and introduced. On the way out all processes have ended, and a temporary folder is gone."""
+async def set_up(options: Options, tell: Narrator, slack: PracticeSlack | None = None) -> AsyncIterator[Place]:
+    """Everything started and introduced. On the way out all processes have ended, and a temporary folder is gone.
+    ``slack``: one that listens already."""
     tell.act("Set-up")
     with _folder(options.folder) as folder, ExitStack() as drawn, _in_our_words():
         bar = drawn.enter_context(tell.bar("setting up"))
-        opened = open_place(folder, options.drivers, options.transport, options.port, bar)
+        opened = open_place(folder, options.drivers, options.transport, options.port, bar, slack)
         async with opened as place:
             drawn.close()
-            tell.say(f"practice Slack on {place.slack.base_url}; acting there: ana, ben, cleo, lea, sam")
+            tell.say(f"practice Slack on {_bare(place.slack.base_url)}; acting there: ana, ben, cleo, lea, sam")
             tell.say(f"Feast, Delta, MLflow, a flag file and servers, with {options.drivers:,} drivers, in {folder}")
-            tell.say(f"rollbot serve on {place.bot.url}, process {place.bot.pid}, hears Slack by {options.transport}")
+            tell.say(
+                f"rollbot serve on {_bare(place.bot.url)}, process {place.bot.pid}, hears Slack by {options.transport}"
+            )
             yield place
+
+
+def _bare(url: str) -> str:
+    """Not for a browser: the only address that a person opens is the page's."""
+    return url.removeprefix("http://")
 
 
 @contextmanager

@@ -1,42 +1,81 @@
-"""``rollbot demo`` without a script: everything left running, to be used from another terminal as ana or ben."""
+"""``rollbot demo`` without a script: everything left running, to be used on the page or from another terminal."""
 
 from __future__ import annotations
 
+import asyncio
+import importlib
+import importlib.util
 import re
 import shlex
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from bot.core.errors import Fault
 from bot.practice.demo import Options, set_up
 from bot.practice.narrator import Narrator
-from bot.practice.place import ANA, BEN, FEATURE, PLATFORM, Place
+from bot.practice.page import PracticePage
+from bot.practice.place import ANA, BEN, FEATURE, PLATFORM, Place, listening, manifest
 from bot.practice.plain_blocks import lines
 from bot.practice.releases import three_releases
+from bot.practice.slack_server import PracticeSlack
 
+PARTS = {"setting up": 60.0, "capturing v11": 10.0, "shipping v12": 10.0, "shipping v13": 10.0, "capturing v13": 10.0}
+"""The bars of the set-up, with what share of it each takes."""
+PANELS = {"incident": "IncidentPanel", "tour": "Tour"}
+"""What the page shows beside the chat: modules of bot.practice.page, where they are there."""
 _KEY = re.compile(r"shown once: (\S+)")
 
 
 async def stay(options: Options, tell: Narrator) -> None:
-    """Set up with v13 live and bad, and left running until it is cancelled; says what the bot writes in channels."""
-    async with set_up(options, tell) as place:
-        await three_releases(place, tell)
-        ana, ben = [await _at_a_terminal(place, name, user) for name, user in (("ana", ANA), ("ben", BEN))]
-        tell.act("Ready")
-        tell.say("v13 is live and makes ETAs 40 % too long; v11, v12 and v13 are captured; the pipeline goes on.")
-        tell.say("The page in the browser is not part of this version. From another terminal you are ana, then ben:")
-        because = '--because "ETAs 40 % too long"'
-        for line in (
-            f"{ana} plan {FEATURE} v12",
-            f"{ana} run request {FEATURE} --to v12 {because}",
-            f"{ben} run approve R-1",
-            f"{ana} run show R-1",
-        ):
-            tell.say(f"  {line}", style="bold")
-        tell.say(
-            "rollbot demo --script plays all of it. What the bot writes in channels is shown here; Ctrl-C ends it."
-        )
-        await _channels(place, tell)
+    """The page at once; then set up with v13 live and bad, and left running until it is cancelled. Says what the bot
+    writes in channels."""
+    slack = PracticeSlack(manifest())
+    page = PracticePage(slack, options.transport)
+    page.setup.begin(PARTS)
+    tell.also = page.setup.tell
+    async with listening(slack, options.port):
+        tell.say(f"The practice page: {slack.base_url}/", style="bold")
+        try:
+            async with set_up(options, tell, slack) as place, AsyncExitStack() as opened:
+                await three_releases(place, tell)
+                programs = [await _at_a_terminal(place, name, user) for name, user in (("ana", ANA), ("ben", BEN))]
+                await _open(page, place, opened)
+                _say_ready(tell, *programs)
+                await _channels(place, tell)
+        except Exception as failed:
+            page.setup.fail(str(failed))
+            raise
+
+
+async def _open(page: PracticePage, place: Place, opened: AsyncExitStack) -> None:
+    """From now on the page takes acts, has its panels, and brings the bot back when it was killed."""
+    keeping = asyncio.create_task(page.keep(place.bot, place.connect))
+    opened.push_async_callback(_ended, keeping)
+    for name, kind in PANELS.items():
+        if importlib.util.find_spec(f"bot.practice.page.{name}") is not None:
+            module = importlib.import_module(f"bot.practice.page.{name}")
+            panel = page.panels[name] = getattr(module, kind)(place, page.announcer(name))
+            opened.push_async_callback(panel.close)
+    page.finish()
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _say_ready(tell: Narrator, ana: str, ben: str) -> None:
+    tell.act("Ready")
+    tell.say("v13 is live and makes ETAs 40 % too long; v11, v12 and v13 are captured; the pipeline goes on.")
+    tell.say("Practise on the page; or from another terminal, where you are ana, then ben:")
+    for line in (
+        f'{ana} run request {FEATURE} --to v12 --because "ETAs 40 % too long"',
+        f"{ben} run approve R-1",
+        f"{ana} run show R-1",
+    ):
+        tell.say(f"  {line}", style="bold")
+    tell.say("What the bot writes in channels is shown here; Ctrl-C ends it.")
 
 
 async def _at_a_terminal(place: Place, name: str, user: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -24,6 +24,8 @@ class Narrator:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._began = time.monotonic()
+        self.also: Callable[[str, float, str], None] | None = None
+        """Told of every bar too, from any thread: what it is of, which share is done, and what is going on."""
 
     def act(self, title: str) -> None:
         """A new part."""
@@ -59,11 +61,26 @@ class Narrator:
     @contextmanager
     def bar(self, what: str, *, notes: bool = True) -> Iterator[Bar]:
         """A progress bar. In a log each new note is a line of its own, unless ``notes`` is False."""
-        if self._console.is_terminal:
-            yield from self._on_screen(what)
-        else:
-            yield self._in_log() if notes else _nothing
+        with ExitStack() as drawn:
+            if self._console.is_terminal:
+                bar = drawn.enter_context(self._on_screen(what))
+            else:
+                bar = self._in_log() if notes else _nothing
+            yield self._twice(what, bar)
 
+    def _twice(self, what: str, bar: Bar) -> Bar:
+        also = self.also
+        if also is None:
+            return bar
+
+        def told(done: float, total: float, note: str) -> None:
+            bar(done, total, note)
+            also(what, done / total if total else 0.0, note)
+
+        also(what, 0.0, "")
+        return told
+
+    @contextmanager
     def _on_screen(self, what: str) -> Iterator[Bar]:
         columns = (TextColumn(INDENT + "{task.description}"), BarColumn(20), TextColumn("{task.fields[note]}"))
         with Progress(*columns, TimeElapsedColumn(), console=self._console, transient=True) as progress:

@@ -91,15 +91,31 @@ async def in_thread(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> 
 
 
 @asynccontextmanager
-async def open_place(folder: Path, drivers: int, transport: Transport, port: int, bar: Bar) -> AsyncIterator[Place]:
+async def listening(slack: PracticeSlack, port: int) -> AsyncIterator[PracticeSlack]:
+    """On this port of 127.0.0.1; 0 takes a free one. Raises Fault if it is taken."""
+    try:
+        await slack.start(port)
+    except OSError as e:
+        await slack.stop()
+        raise Fault(f"the practice Slack can't listen on port {port} ({e.strerror}); give another: --port 3001") from e
+    try:
+        yield slack
+    finally:
+        await slack.stop()
+
+
+@asynccontextmanager
+async def open_place(
+    folder: Path, drivers: int, transport: Transport, port: int, bar: Bar, slack: PracticeSlack | None = None
+) -> AsyncIterator[Place]:
     """Everything started, v11 live and served. On the way out every process has ended; the folder stays.
 
-    ``port`` is the practice Slack's; 0 takes a free one. Raises Fault, BotEnded, and what the stack raises.
+    ``slack`` listens already and goes on after this; else one is made, on ``port``, where 0 takes a free one. Raises
+    Fault, BotEnded, and what the stack raises.
     """
     async with AsyncExitStack() as opened:
-        slack = PracticeSlack(manifest())
-        await _listen(slack, port)
-        opened.push_async_callback(slack.stop)
+        if slack is None:
+            slack = await opened.enter_async_context(listening(PracticeSlack(manifest()), port))
         tmp, token = folder / "tmp", secrets.token_urlsafe(16)
         tmp.mkdir()
         host = Host(tmp)
@@ -125,14 +141,6 @@ async def _closed(making: asyncio.Future[Stack]) -> None:
 async def _over(making: asyncio.Future[Stack]) -> None:
     """A thread can't be cancelled; it ends when its host has, and must not write into the folder after that."""
     await asyncio.gather(making, return_exceptions=True)
-
-
-async def _listen(slack: PracticeSlack, port: int) -> None:
-    try:
-        await slack.start(port)
-    except OSError as e:
-        await slack.stop()
-        raise Fault(f"the practice Slack can't listen on port {port} ({e.strerror}); give another: --port 3001") from e
 
 
 def _settings(folder: Path, slack: PracticeSlack, transport: Transport, token: str) -> dict[str, str]:

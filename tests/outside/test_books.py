@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.core.errors import Fault
 from bot.outside.books import TeamBooks
 from bot.outside.registry import Registry
 from bot.targets import flagd
@@ -106,3 +107,20 @@ def settle(root: Path) -> None:
     """Files that were written a while ago."""
     for path in root.rglob("*.yaml"):
         os.utime(path, (time.time() - 60, time.time() - 60))
+
+
+def test_a_feature_is_checked_again_when_either_file_has_changed(root: Path) -> None:
+    """A connection that goes, comes back or is misspelt is noticed at once, though the feature's file is as it was."""
+    write_feature(root, "fares")
+    books, targets = TeamBooks(root, Registry({"flagd": flagd.TARGETS})), root / "targets.yaml"
+    settle(root)
+    assert books.feature("fares") is books.feature("fares")
+
+    for text, fault in (("other: {type: flagd, file: f.json}\n", "flags"), ("flags: {type: falgd}\n", "falgd")):
+        targets.write_text(text)
+        with pytest.raises(Fault, match=fault):
+            books.feature("fares")
+        targets.write_text("flags: {type: flagd, file: flags.json}\n")
+        assert books.feature("fares").feature == "fares"
+    write_feature(root, "fares", playbook="another")
+    assert books.feature("fares").playbook == "another"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import aiohttp
 import pytest
 from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
@@ -16,7 +17,9 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.practice.page import PracticePage
 from bot.practice.slack_server import PracticeSlack
+from tests.practice.tab import Tab
 
 Json = dict[str, Any]
 
@@ -183,3 +186,38 @@ async def joined(request: pytest.FixtureRequest, slack: PracticeSlack, app: Asyn
     stop = await (serve_http if request.param == "http" else serve_socket)(slack, app)
     yield slack
     await stop()
+
+
+@pytest.fixture
+async def page(clock: Clock) -> AsyncIterator[PracticePage]:
+    """The practice page on a server of its own, with no platform behind it."""
+    server = PracticeSlack(MANIFEST, clock=clock, pace=False, ack_timeout=0.5, retry_scale=0.0)
+    served = PracticePage(server)
+    await server.start()
+    yield served
+    await server.stop()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+class Opens(Protocol):
+    async def __call__(self, user: str) -> Tab: ...
+
+
+@pytest.fixture
+async def tab(page: PracticePage, http: aiohttp.ClientSession) -> AsyncIterator[Opens]:
+    """Opens the page as somebody; closed at the end of the test."""
+    tabs: list[Tab] = []
+
+    async def opened(user: str) -> Tab:
+        tabs.append(Tab(http, page.slack.base_url, user))
+        await tabs[-1].listen()
+        return tabs[-1]
+
+    yield opened
+    for each in tabs:
+        await each.close()

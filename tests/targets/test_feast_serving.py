@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from bot.core.errors import CorruptBlob
 from bot.core.target import Call
-from bot.targets import feast_rows
+from bot.targets import feast_rows, feast_serving
 from bot.targets.feast import FeastOnline
 from bot.targets.feast_rows import Row, Rows
 from tests.targets.contract import FolderBlobs
@@ -228,6 +228,29 @@ def test_kept_rows_that_are_no_parquet_are_corrupt() -> None:
     """Wrong bytes are said to be, not raised through."""
     with pytest.raises(CorruptBlob):
         feast_rows.decode(b"PAR1 but not really")
+    with pytest.raises(CorruptBlob):
+        feast_rows.keys_of(b"PAR1 but not really")
+
+
+def test_some_rows_are_those_of_all() -> None:
+    """Of encoded rows any part can be read alone, and it is what it is in the whole; unknown keys are left out."""
+    from feast.protos.feast.types.Value_pb2 import Value
+
+    rows = {
+        _key(n): Row(
+            n, (Value(double_val=n).SerializeToString(), b"" if n % 3 else Value(int64_val=1).SerializeToString())
+        )
+        for n in range(50)
+    }
+    data = feast_rows.encode(Rows(["a", "b"], rows))
+    some = feast_serving.some(rows, 7, "seed")
+
+    assert feast_rows.keys_of(data) == sorted(rows)
+    assert len(some) == 7
+    assert some == feast_serving.some(reversed(list(rows)), 7, "seed")
+    assert feast_rows.decode(data, some) == feast_rows.decode(data).pick(sorted(some))
+    assert not feast_rows.decode(data, [_key(99)])
+    assert not feast_rows.decode(data, [])
 
 
 def test_rows_compare_by_value() -> None:

@@ -39,6 +39,15 @@ class InViews:
             return None
         return await self._tell_app(view, chosen(block, element, state))
 
+    async def suggest(self, view_id: str, action_id: str, user: str, typed: str) -> Ack:
+        """Types in a menu that the app fills: the Ack's body has the ``options``."""
+        view = self._open(view_id, user)
+        block, element = _place(view, action_id)
+        if "external" not in element["type"]:
+            raise CannotDo(f"the app does not fill {action_id}, a {element['type']}")
+        payload = payloads.view_suggestion(self.workspace, view, block, element, typed)
+        return await self.delivery.send("interactive", payload)
+
     async def submit(self, view_id: str, values: Json, user: str) -> Ack:
         """Fills in ``values`` (by action_id or block_id) and presses submit. Then the modal closes, shows errors,
         changes or gets another on top, as the app answers; it stays if the app doesn't answer."""

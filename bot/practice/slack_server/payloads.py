@@ -64,6 +64,18 @@ def view_action(ws: Workspace, view: View, user: str, action: Json) -> Json:
     }
 
 
+def view_suggestion(ws: Workspace, view: View, block: Json, element: Json, typed: str) -> Json:
+    """block_suggestion: what stands in a menu that the app fills while a person types."""
+    return {
+        **_interaction(ws, "block_suggestion", view.user),
+        "container": {"type": "view", "view_id": view.id},
+        "action_id": element["action_id"],
+        "block_id": block["block_id"],
+        "value": typed,
+        "view": view.as_slack(),
+    }
+
+
 def view_submission(ws: Workspace, view: View) -> Json:
     return {
         **_interaction(ws, "view_submission", view.user),

@@ -57,6 +57,11 @@ class PracticeSlack(InChannels, InViews):
         self._api = Api(self.workspace, tokens, self.delivery.sockets.methods)
         self._api.pace.on = pace
         self._runner: web.AppRunner | None = None
+        self._more: list[Callable[[web.Application], None]] = []
+
+    def extend(self, install: Callable[[web.Application], None]) -> None:
+        """Before ``start``: what ``install`` adds to the application is served on the same port."""
+        self._more.append(install)
 
     async def start(self, port: int = 0) -> None:
         """Listens on 127.0.0.1; 0 takes a free port. Raises OSError if the port is taken."""
@@ -81,6 +86,8 @@ class PracticeSlack(InChannels, InViews):
         router.add_get("/link", self.delivery.sockets.handle)
         router.add_post("/response/{key}", self._respond)
         router.add_post("/_dev/reset", self._reset)
+        for install in self._more:
+            install(application)
         return application
 
     async def _respond(self, request: web.Request) -> web.Response:
@@ -213,7 +220,9 @@ class PracticeSlack(InChannels, InViews):
 
 @web.middleware
 async def _only_loopback(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A page of another site can't reach in by a name that resolves to 127.0.0.1."""
+    """A page of another site can't reach in: neither by a name that resolves to 127.0.0.1, nor by a form it sends."""
     if request.url.host not in LOOPBACK:
         raise web.HTTPForbidden(text="the practice Slack answers on 127.0.0.1 only")
+    if request.headers.get("Origin", own := f"{request.scheme}://{request.host}") != own:
+        raise web.HTTPForbidden(text="the practice Slack answers no page of another site")
     return await handler(request)

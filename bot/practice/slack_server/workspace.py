@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 
@@ -62,6 +63,7 @@ class Workspace:
         if found is None:
             found = Channel("D0" + user.removeprefix("U0"), user, {user, self.seed.bot_user}, im_user=user)
             self.channels[found.id], self.messages[found.id] = found, []
+            self.changes.tell("channel", channel=found.id, user=user, what="opened")
         return found
 
     def post(self, channel: str, user: str, text: str, blocks: list[Json], **more: Any) -> Message:
@@ -90,15 +92,19 @@ class Workspace:
 
     def delete(self, message: Message) -> None:
         self.messages[message.channel].remove(message)
-        self.changes.tell("message", channel=message.channel, ts=message.ts, what="deleted")
+        was = {"thread_ts": message.thread_ts, "seen_by": message.seen_by}
+        self.changes.tell("message", channel=message.channel, ts=message.ts, what="deleted", **was)
 
     def message(self, channel: str, ts: str) -> Message | None:
-        return next((m for m in self.messages.get(channel, []) if m.ts == ts), None)
+        found = self.messages.get(channel, [])
+        at = bisect_left(found, ts, key=_ts)  # they stand in the order of their ids, all of the same length
+        return found[at] if at < len(found) and found[at].ts == ts else None
 
     def thread(self, channel: str, ts: str) -> list[Message]:
         """The replies to ``ts``, oldest first, without their parent and without ephemeral ones."""
         found = self.messages.get(channel, [])
-        return [m for m in found if m.thread_ts == ts and m.ts != ts and m.seen_by is None]
+        later = found[bisect_left(found, ts, key=_ts) :]
+        return [m for m in later if m.thread_ts == ts and m.ts != ts and m.seen_by is None]
 
     def trigger(self, user: str, view_id: str | None = None) -> str:
         """A new trigger_id."""
@@ -124,3 +130,7 @@ class Workspace:
     def record(self, call: ApiCall) -> None:
         self.calls.append(call)
         self.changes.tell("call", method=call.method, ok=call.answer.get("ok", False))
+
+
+def _ts(message: Message) -> str:
+    return message.ts

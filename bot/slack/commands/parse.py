@@ -78,8 +78,10 @@ def read(text: str) -> Line:
     if len(text) > MOST:
         raise Usage(f"That is {len(text):,} characters; a command has at most {MOST:,}. Keep the reason short.")
     raw = _MARKUP.sub(_plain, text).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    _refuse_unseen(raw)
-    flat = "".join(map(_flat, raw))
+    flat = raw
+    if not (raw.isascii() and raw.isprintable()):  # else there is nothing to refuse or to flatten
+        _refuse_unseen(raw)
+        flat = "".join(map(_flat, raw))
     words = tuple(
         Word(m[1] if m[1] is not None else m[0], m.start(), m.end(), quoted=m[1] is not None)
         for m in _WORD.finditer(flat)

@@ -42,6 +42,8 @@ class Shown:
 
 def clean(text: str) -> str:
     """One line without characters that nobody can see, and without wide gaps."""
+    if text.isascii() and text.isprintable():  # nearly always, and asked often
+        return re.sub(" {3,}", "  ", text).strip()
     seen = (c if unicodedata.category(c)[0] not in "CZ" or c == "\u200d" else " " for c in text)
     return re.sub(" {3,}", "  ", "".join(seen)).strip()
 

@@ -1,0 +1,64 @@
+"""The bot comes back by itself after it was killed, or after it ended on its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from bot.core.errors import RollbotError
+
+Json = dict[str, Any]
+PAUSE_S = 5.0
+"""Seconds before another attempt, if it did not become ready."""
+
+
+class Process(Protocol):
+    """What is kept running: see BotProcess."""
+
+    @property
+    def alive(self) -> bool: ...
+    async def start(self) -> None: ...
+    async def stop(self) -> int: ...
+    async def ended(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+class Keeper:
+    """``connect`` joins Slack and the process once that is ready; ``changed`` is called when ``state()`` is another."""
+
+    def __init__(self, process: Process, connect: Callable[[], Awaitable[None]], changed: Callable[[], None]) -> None:
+        self._process, self._connect, self._changed = process, connect, changed
+        self.alive, self._note = process.alive, ""
+
+    def state(self) -> Json:
+        return {"alive": self.alive, **({"note": self._note} if self._note else {})}
+
+    def kill(self) -> None:
+        """As a machine does that loses power."""
+        self._process.kill()
+        self._say(alive=False)
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            await self._process.ended()
+            self._say(alive=False)
+            await self._process.stop()
+            await self._bring_back()
+
+    async def _bring_back(self) -> None:
+        try:
+            await self._process.start()
+            await self._connect()
+        except RollbotError as failed:
+            self._say(alive=False, note=failed.message)
+            await self._process.stop()
+            await asyncio.sleep(PAUSE_S)
+        else:
+            self._say(alive=True)
+
+    def _say(self, *, alive: bool, note: str = "") -> None:
+        if (alive, note) != (self.alive, self._note):
+            self.alive, self._note = alive, note
+            self._changed()

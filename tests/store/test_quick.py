@@ -1,0 +1,52 @@
+"""Statements that go to the driver itself are the same statements, with the same errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import sqlalchemy as sa
+
+from bot.store import tables as t
+from bot.store.quick import Quick
+from bot.store.write import Connection, Store, StoreDown
+from tests.store.deeds import took
+
+HERE = Quick(lambda _dialect: sa.select(t.meta.c.value).where(t.meta.c.key == sa.bindparam("key")))
+PUT = Quick(lambda _dialect: sa.insert(t.meta).returning(t.meta.c.key), ("key", "value"))
+TWICE = Quick(lambda _dialect: sa.select(sa.func.no_such_function(sa.bindparam("key"))))
+
+
+def put(key: str, value: str) -> Callable[[Connection], object]:
+    return lambda conn: PUT.first(conn, {"key": key, "value": value})
+
+
+@pytest.mark.parametrize("value", ["plain", 'it\'s "quoted"', "100 % :key ?1 $1", "ü 🚂\n", ""])
+async def test_what_goes_in_comes_out(store: Store, value: str) -> None:
+    """Any text is a value, never a part of the statement, and an absent row is None."""
+    assert await store.intake(put("k", value)) == {"key": "k"}
+    assert await store.read(lambda conn: HERE.first(conn, {"key": "k"})) == {"value": value}
+    assert await store.read(lambda conn: HERE.first(conn, {"key": "nobody's"})) is None
+
+
+async def test_errors_are_sqlalchemys(store: Store) -> None:
+    """A broken rule is an IntegrityError and says nothing of the database; what it does not know is no lost disk."""
+    await store.write(put("k", "1"))
+    with pytest.raises(sa.exc.IntegrityError):
+        await store.write(put("k", "2"))
+    with pytest.raises((sa.exc.DBAPIError, StoreDown)):
+        await store.write(lambda conn: TWICE.first(conn, {"key": "k"}))
+    assert await store.write(put("still", "there")) == {"key": "still"}
+
+
+async def test_a_replay_takes_no_number(store: Store) -> None:
+    """The same request again, also when its run is over, makes no gap in the runs' numbers."""
+    first = await store.intake(took("one"))
+    again = [await store.intake(took("one")) for _ in range(3)]
+    await store.write(lambda conn: conn.execute(sa.update(t.runs).values(ended_at="2026-01-01T00:00:00.000000Z")))
+    late = await store.intake(took("one"))
+    new = await store.intake(took("two"))
+
+    assert {a.run for a in (*again, late)} == {first.run}
+    assert not any(a.fresh for a in (*again, late))
+    assert (first.run, new.run) == (1, 2)
