@@ -115,7 +115,13 @@ async def test_mrkdwn_is_read_as_slack_reads_it(blank: Blank) -> None:
         "2023-11-14 in UTC no link\nquoted words\nand more\n- one\n- two\nx <- y\n  z *w*\nafter"
     )
     found = page.locator("#place")
-    assert await found.locator("strong, em, s, code").all_inner_texts() == ["bold", "italic", "gone", "a *b* <c>", "words"]
+    assert await found.locator("strong, em, s, code").all_inner_texts() == [
+        "bold",
+        "italic",
+        "gone",
+        "a *b* <c>",
+        "words",
+    ]
     assert await found.locator("a").evaluate_all("all => all.map((a) => [a.href, a.rel])") == [
         ["https://x.test/a?b=1&c=2", "noopener noreferrer"]
     ]
@@ -138,7 +144,9 @@ async def test_rich_text_is_read(blank: Blank) -> None:
     seen = await text(page)
     assert "strong and a link@ben@ml-oncall#incident-142@channel\U0001f44b2023-11-14" in seen and '"canvas"' in seen
     assert await page.locator("ol").get_attribute("start") == "3"
-    assert await page.locator("blockquote").inner_text() == "said" and await page.locator("pre").inner_text() == "make all"
+    assert (
+        await page.locator("blockquote").inner_text() == "said" and await page.locator("pre").inner_text() == "make all"
+    )
 
 
 EVIL = "<img src=x onerror=alert(1)> <script>alert(1)</script> \"'><svg onload=alert(1)>"
@@ -156,7 +164,9 @@ async def test_no_text_comes_alive(blank: Blank) -> None:
         return f"{EVIL} {value}" if isinstance(value, str) else value
 
     page = await draw(blank, poisoned(samples.BLOCKS))
-    await blank.call("place.append(blocks.drawAttachments([{text: given[0], title: given[0], color: given[0]}], ctx))", EVIL)
+    await blank.call(
+        "place.append(blocks.drawAttachments([{text: given[0], title: given[0], color: given[0]}], ctx))", EVIL
+    )
     assert "<img src=x onerror=alert(1)>" in await text(page)
     await modal(blank, poisoned(samples.FORM) | {"type": "modal", "depth": 1, "errors": {"why": EVIL}})
     await expect(page.get_by_role("dialog")).to_contain_text("<script>alert(1)</script>")
@@ -319,7 +329,16 @@ async def test_a_form_is_filled_in_and_sent(blank: Blank) -> None:
     await page.keyboard.press("Enter")
     moment = 1700000040 // 60 * 60
     nothing = dict.fromkeys(("m", "l", "t", "u"))
-    filled = {"one": "v1", "w": "too long", "i": "INC-1", "n": "3", "d": "2026-11-22", "dt": moment, "r": "fm", "wh": "C0INC"}
+    filled = {
+        "one": "v1",
+        "w": "too long",
+        "i": "INC-1",
+        "n": "3",
+        "d": "2026-11-22",
+        "dt": moment,
+        "r": "fm",
+        "wh": "C0INC",
+    }
     assert await told(blank) == [["submit", {**filled, **nothing, "p": [], "c": []}]]
 
 
@@ -393,14 +412,20 @@ async def test_the_bots_own_form_and_home(blank: Blank) -> None:
 async def test_attachments_are_seen(blank: Blank) -> None:
     """With their title, text, fields and foot, or their own blocks; a picture is a box."""
     old = {"title": "Run 17", "title_link": "https://x.test/17", "text": "*slow*", "color": "#ff0000", "footer": "ci"}
-    old |= {"pretext": "Look:", "fields": [{"title": "Part", "value": "online", "short": True}], "image_url": "https://evil.test/d"}
+    old |= {
+        "pretext": "Look:",
+        "fields": [{"title": "Part", "value": "online", "short": True}],
+        "image_url": "https://evil.test/d",
+    }
     await blank.call("place.append(blocks.drawAttachments(given[0], ctx))", [old, {"blocks": samples.BLOCKS[:1]}])
     seen = await text(blank.page)
     assert all(word in seen for word in ("Look:", "Run 17", "slow", "Part", "online", "ci", "driver_stats & co"))
     assert "not loaded from evil.test" in seen
 
 
-@pytest.mark.parametrize("look", [{"color_scheme": "light"}, {"color_scheme": "dark"}, {"viewport": {"width": 390, "height": 800}}])
+@pytest.mark.parametrize(
+    "look", [{"color_scheme": "light"}, {"color_scheme": "dark"}, {"viewport": {"width": 390, "height": 800}}]
+)
 async def test_nothing_serious_for_people_who_cannot_see_it(browser: Browser, look: dict[str, Any]) -> None:
     """axe finds nothing serious in all blocks and a form, light, dark or on a phone; nothing sticks out there."""
     async with blank_page(browser, **look) as made:
