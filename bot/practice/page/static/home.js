@@ -1,0 +1,44 @@
+// The app's Home tab, as the app last published it for this person; and what both kinds of view do when pressed.
+
+import { el } from "./dom.js";
+import { drawHome } from "./views.js";
+
+/** Fills `host` with the Home tab. */
+export function showHome(host, ui) {
+  const view = ui.store.state.home;
+  if (!view) return void host.replaceChildren(el("p", { className: "note" }, "Nothing here yet. The app fills this page when it is opened."));
+  drawAgain(host, view, () => drawHome(view, viewContext(host, ui, view)));
+}
+
+/** Draws a view in `host` unless it looks the same: what was filled in stands in its fields already. */
+export function drawAgain(host, view, draw) {
+  const { values, ...looks } = view;
+  const shape = JSON.stringify(looks);
+  if (host.firstElementChild?.shape === shape) return;
+  host.replaceChildren(draw()); // which finds the old one in the page, and takes over what was typed and the focus
+  host.firstElementChild.shape = shape;
+}
+
+/** What a view's controls do; what went wrong is said in the view, once. */
+export function viewContext(host, ui, view) {
+  const act = async (body) => {
+    const answer = await ui.store.act({ view: view.id, ...body });
+    host.querySelector(".trouble")?.remove();
+    if (!answer.ok && body.act !== "submit") host.firstElementChild?.prepend(trouble(answer));
+    return answer;
+  };
+  return {
+    ...ui.context(),
+    values: view.values,
+    errors: view.errors,
+    options: (action_id, text) => ui.store.act({ act: "options", view: view.id, action_id, text }),
+    onAction: ({ action_id, value, element }) => act({ act: element.type.endsWith("button") ? "click_view" : "fill", action_id, value }),
+    onFill: (action_id, value) => act({ act: "fill", action_id, value }),
+    onSubmit: (values) => act({ act: "submit", values }),
+    onClose: (everything) => act({ act: "close", everything: Boolean(everything) }),
+  };
+}
+
+function trouble({ error, details = [] }) {
+  return el("div", { className: "trouble", role: "alert" }, el("p", {}, `Slackbot: ${error}`), details.map((d) => el("p", {}, d)));
+}

@@ -1,0 +1,241 @@
+// The page: which parts there are, where the person is, and how one gets from one place to another.
+
+import { button, el, kept } from "./dom.js";
+import { Composer } from "./composer.js";
+import { mountPanel, togglePanel } from "./side_panel.js";
+import { openFind } from "./find.js";
+import { openPhone } from "./phone.js";
+import { plain } from "./message.js";
+import { showHome } from "./home.js";
+import { showModal } from "./modals.js";
+import { Sidebar, dress } from "./sidebar.js";
+import { Store, unread } from "./store.js";
+import { Thread } from "./thread.js";
+import { Timeline } from "./timeline.js";
+import { listenForKeys } from "./keys.js";
+
+const HOME = "home";
+const at = (id) => document.getElementById(id);
+
+/** What the parts share: the store, the place, and the ways to go elsewhere. */
+class Page {
+  place = { channel: null, thread: null };
+  #left = new Map();
+  #drawn = "";
+  #reading = 0;
+
+  constructor() {
+    const asked = new URLSearchParams(location.search).get("as");
+    this.who = kept(sessionStorage, "as", "U0ANA");
+    if (asked) this.who.set(asked);
+    this.store = new Store(this.who.get());
+    this.sidebar = new Sidebar(at("side"), this);
+    this.timeline = new Timeline(at("column"), this, { onSeen: (ts) => this.#seen(ts) });
+    this.composer = new Composer(at("column"), this, { id: "composer", label: "Message" });
+    this.thread = new Thread(at("thread"), this);
+    this.#listen();
+  }
+
+  #listen() {
+    const { store } = this;
+    const on = (kinds, fn) => kinds.split(" ").forEach((kind) => store.subscribe(kind, fn));
+    on("state", () => this.#arrive());
+    on("message gone", (m) => this.#changed(m));
+    on("message", (m) => this.#announce(m));
+    on("channel", () => (this.sidebar.draw(), this.#head(), this.composer.refresh()));
+    on("view", () => showModal(at("modal"), this));
+    on("home", () => this.place.channel === HOME && showHome(at("home"), this));
+    on("bot online setup", () => this.#banner());
+    window.addEventListener("popstate", () => this.#follow());
+    document.addEventListener("visibilitychange", () => this.timeline.changed());
+    listenForKeys(this);
+  }
+
+  /** What drawing blocks and text needs to know. */
+  context() {
+    return { ...this.store.names(), onChannel: (id) => this.go(id) };
+  }
+
+  app() {
+    return this.store.state.people.find((p) => p.bot);
+  }
+
+  dm() {
+    return this.store.state.channels.find((c) => c.kind === "im");
+  }
+
+  nameOf(channel) {
+    return channel.kind === "im" ? (this.app()?.real_name ?? "Rollbot") : `#${channel.name}`;
+  }
+
+  /** Every place in the order of the sidebar. */
+  places() {
+    const channels = this.store.state.channels.filter((c) => c.kind !== "im").map((c) => ({ id: c.id, name: this.nameOf(c) }));
+    const app = this.app()?.real_name ?? "Rollbot";
+    return [...channels, { id: this.dm()?.id ?? "dm", name: app }, { id: HOME, name: `${app} Home` }];
+  }
+
+  /** Opens a channel, the direct messages ("dm") or the Home tab ("home"). */
+  async go(id, thread = null) {
+    if (id === "dm") {
+      const answer = await this.store.act({ act: "dm" });
+      if (!this.dm()) await this.store.read();
+      if (!answer.ok || !this.dm()) return;
+      id = this.dm().id;
+    }
+    at("layout").classList.remove("side-open");
+    history.pushState(null, "", this.#url(id, thread));
+    this.#show(id, thread);
+    if (id === HOME) this.store.act({ act: "home" });
+    else if (!thread && !this.#narrow()) this.composer.input.focus();
+  }
+
+  openThread(channel, ts, write = false) {
+    if (channel !== this.place.channel) return void this.go(channel, ts);
+    if (ts !== this.place.thread) history.pushState(null, "", this.#url(channel, ts));
+    this.#opener = document.activeElement;
+    this.#show(channel, ts);
+    if (write && !this.#narrow()) this.thread.composer.input.focus();
+    else at("thread").focus();
+  }
+
+  #opener = null;
+
+  closeThread() {
+    history.pushState(null, "", this.#url(this.place.channel, null));
+    this.#show(this.place.channel, null);
+    if (this.#opener?.isConnected) this.#opener.focus();
+    else this.composer.input.focus();
+  }
+
+  /** The page becomes another person's; the place stays if they may see it. */
+  async become(user) {
+    this.who.set(user);
+    this.#left.clear();
+    await this.store.switchTo(user);
+    history.replaceState(null, "", this.#url(this.place.channel, this.place.thread));
+  }
+
+  find() {
+    openFind(this.places(), (id) => this.go(id));
+  }
+
+  /** After one has written something, one sees it. */
+  sent(_channel, thread) {
+    const list = thread ? this.thread.timeline : this.timeline;
+    if (list.left()) list.toEnd();
+  }
+
+  refreshDraft() {
+    if (this.place.channel !== HOME) this.composer.show(this.place.channel);
+  }
+
+  #narrow() {
+    return matchMedia("(max-width: 52rem)").matches;
+  }
+
+  #url(channel, thread) {
+    return `?as=${this.store.me}#${channel}${thread ? `/${thread}` : ""}`;
+  }
+
+  #follow() {
+    const [channel, thread] = location.hash.slice(1).split("/");
+    const known = channel === HOME || this.store.channel(channel);
+    const first = this.store.state.channels.find((c) => c.member && c.kind !== "im")?.id ?? HOME;
+    this.#show(known ? channel : first, known ? (thread ?? null) : null);
+  }
+
+  /** The state was read anew: at the beginning, as another person, or after the connection was lost. */
+  #arrive() {
+    const fresh = !this.#drawn;
+    this.#banner();
+    this.#follow();
+    showModal(at("modal"), this);
+    if (this.place.channel === HOME && !this.store.state.home) this.store.act({ act: "home" });
+    if (fresh) mountPanel(this);
+    if (fresh) history.replaceState(null, "", this.#url(this.place.channel, this.place.thread));
+  }
+
+  #show(channel, thread) {
+    const { place, store } = this;
+    const same = place.channel === channel && this.#drawn === store.me;
+    if (!same && place.channel && place.channel !== HOME) this.#left.set(place.channel, this.timeline.left());
+    const sameThread = same && place.thread === thread;
+    this.place = { channel, thread };
+    const home = channel === HOME;
+    at("home").hidden = !home;
+    at("column").hidden = home;
+    if (home) showHome(at("home"), this);
+    else {
+      const left = same ? this.timeline.left() : this.#left.get(channel);
+      this.timeline.show(channel, null, left, same);
+      if (!same) this.composer.show(channel);
+    }
+    if (!sameThread || !thread) this.thread.show(channel, thread);
+    else this.thread.timeline.changed();
+    at("layout").classList.toggle("thread-open", Boolean(thread));
+    this.#drawn = store.me;
+    this.composer.refresh();
+    this.sidebar.draw();
+    this.#head();
+  }
+
+  #head() {
+    const { channel: id } = this.place;
+    const channel = this.store.channel(id);
+    const app = this.app()?.real_name ?? "Rollbot";
+    const title = el("div", { className: "title" }, el("h1", {}, channel ? this.nameOf(channel) : app));
+    if (channel?.topic) title.append(el("p", { className: "muted" }, channel.topic));
+    const menu = button("Menu", () => at("layout").classList.toggle("side-open"), { className: "quiet menu", "aria-label": "Channels" });
+    const phone = button("Phone", () => openPhone(this), { className: "quiet", "aria-label": "Phone view", disabled: id === HOME });
+    const panel = button("Incident", () => togglePanel(), { className: "quiet", id: "panel-toggle", "aria-expanded": String(!at("panel").hidden), "aria-controls": "panel" });
+    at("head").replaceChildren(menu, title, el("div", { className: "tools-right" }, phone, panel));
+    const fresh = this.store.state.channels.reduce((n, c) => n + unread(this.store, c).fresh, 0);
+    document.title = `${fresh ? `(${fresh}) ` : ""}${channel ? this.nameOf(channel) : app} - Rollbot practice`;
+  }
+
+  #changed(message) {
+    if (message.channel === this.place.channel) {
+      this.timeline.changed();
+      if (this.place.thread) this.thread.timeline.changed();
+    }
+    this.sidebar.draw();
+  }
+
+  #announce(message) {
+    const { channel, thread } = this.place;
+    const here = message.channel === channel && (!message.thread_ts || message.thread_ts === message.ts || message.thread_ts === thread);
+    if (!here || message.user === this.store.me || message.edited) return;
+    at("live").textContent = `${this.store.person(message.user).real_name}: ${plain(this, message.text)}`;
+  }
+
+  /** Tells the server what was seen, at most once in a while. */
+  #seen(ts) {
+    const channel = this.store.channel(this.place.channel);
+    if (!channel || ts <= channel.read) return;
+    channel.read = ts;
+    this.sidebar.draw();
+    clearTimeout(this.#reading);
+    this.#reading = setTimeout(() => this.store.act({ act: "read", channel: channel.id, ts: channel.read }), 200);
+  }
+
+  #banner() {
+    const { state, online } = this.store;
+    const { setup, bot } = state ?? {};
+    const words = !online ? "Not connected. Trying again." : !setup && bot && !bot.alive ? "The bot was killed. It comes back." : "";
+    at("banner").hidden = !words;
+    at("banner").textContent = words;
+    at("setup").hidden = !setup;
+    if (setup) drawSetup(at("setup"), setup);
+  }
+}
+
+function drawSetup(host, { done = 0, total = 1, note = "", error }) {
+  if (error) return host.replaceChildren(el("h2", {}, "The set-up failed"), el("p", { role: "alert" }, error));
+  const bar = el("progress", { max: total, value: done, "aria-label": "Setting up the practice" });
+  host.replaceChildren(el("h2", {}, "Setting up the practice platform"), bar, el("p", { className: "muted", role: "status" }, note));
+}
+
+dress();
+const page = new Page();
+page.store.connect();

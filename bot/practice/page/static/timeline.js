@@ -1,0 +1,225 @@
+// A scrolling list of messages that keeps its place: only some hundred are drawn at a time, however many there are.
+
+import { button, count, day, el, keyed, when } from "./dom.js";
+import { isTop } from "./store.js";
+import { drawMessage } from "./message.js";
+
+const MOST = 240;
+const STEP = 60;
+const NEAR = 400;
+const TOGETHER_S = 300;
+
+/** Shows one channel or, with a `thread`, its parent and replies. `onSeen(ts)` hears of the newest message seen. */
+export class Timeline {
+  #from = 0;
+  #to = Infinity;
+  #busy = false;
+  #stick = true;
+  #queued = 0;
+  #known = 0;
+  #moved = 0;
+
+  constructor(host, ui, { onSeen = () => {}, label = "Messages" } = {}) {
+    this.ui = ui;
+    this.onSeen = onSeen;
+    this.list = el("div", { className: "messages" });
+    this.scroller = el("div", { className: "scroller", tabIndex: 0, role: "region", "aria-label": label, onscroll: () => this.#scrolled() }, this.list);
+    this.jump = button("Latest", () => this.toEnd(), { className: "jump", hidden: true });
+    host.append(this.scroller, this.jump);
+    new ResizeObserver(() => this.#stick && this.#bottom()).observe(this.scroller);
+    new ResizeObserver(() => this.#stick && this.#bottom()).observe(this.list);
+  }
+
+  /** A channel or thread, where it was `left`, else at its end; `again`: the same one, whose new line stays. */
+  show(channel, thread = null, left = null, again = false) {
+    this.channel = channel;
+    this.thread = thread;
+    this.newFrom = null;
+    if (!again) this.mark = thread ? null : this.ui.store.channel(channel)?.read ?? null;
+    this.list.replaceChildren();
+    const all = this.#all();
+    this.#known = all.length;
+    this.#to = Infinity;
+    this.#from = Math.max(0, all.length - STEP);
+    this.#stick = true;
+    if (left) {
+      const at = all.findIndex((m) => m.ts >= left.ts);
+      if (at >= 0) {
+        this.#from = Math.max(0, at - STEP);
+        this.#to = at + STEP >= all.length ? Infinity : at + STEP;
+        this.#stick = false;
+      }
+    }
+    this.draw();
+    if (left && !this.#stick) this.#hold(left);
+    else this.#bottom();
+  }
+
+  /** Where one is, for coming back; null at the end. */
+  left() {
+    return this.#stick ? null : this.#anchor();
+  }
+
+  /** Draws soon what has changed; many changes at once are drawn together. */
+  changed() {
+    this.#queued ||= setTimeout(() => this.draw(), 16);
+  }
+
+  toEnd() {
+    const all = this.#all();
+    this.#to = Infinity;
+    this.#from = Math.max(0, all.length - STEP);
+    this.#stick = true;
+    this.draw();
+    this.#bottom();
+    this.scroller.focus({ preventScroll: true });
+  }
+
+  #all() {
+    const channel = this.ui.store.channel(this.channel);
+    if (!channel) return [];
+    if (this.thread) return this.ui.store.thread(channel, this.thread);
+    return channel.messages.filter(isTop);
+  }
+
+  draw() {
+    clearTimeout(this.#queued);
+    this.#queued = 0;
+    const all = this.#all();
+    this.#follow(all);
+    const shown = all.slice(this.#from, this.#to);
+    const anchor = this.#stick ? null : this.#anchor();
+    keyed(this.list, this.#items(shown, all));
+    if (this.#stick) this.#bottom();
+    else if (anchor) this.#hold(anchor);
+    this.#tellSeen(all);
+  }
+
+  /** Moves the window along at the end; elsewhere what is drawn stays what it was. */
+  #follow(all) {
+    if (this.#to >= this.#known) this.#to = Infinity;
+    this.#known = all.length;
+    if (this.#to < all.length) return;
+    if (this.#stick && all.length - this.#from > MOST) this.#from = all.length - STEP;
+    if (!this.#stick && all.length - this.#from > MOST) this.#to = this.#from + MOST;
+  }
+
+  #items(shown, all) {
+    const channel = this.ui.store.channel(this.channel);
+    const items = [];
+    if (this.#from > 0 || (channel?.more && !this.thread)) items.push(note("more", "Earlier messages are loaded as you scroll"));
+    else if (channel && !this.thread) items.push(note("start", `This is the start of ${this.ui.nameOf(channel)}.`));
+    const fresh = this.#firstNew(all);
+    let before = null;
+    for (const m of shown) {
+      const today = day(when(m));
+      const newDay = !this.thread && (!before || day(when(before)) !== today);
+      if (newDay) items.push(divider(`day-${m.ts}`, today, "day"));
+      if (m === fresh) items.push(divider("new", "New", "new"));
+      const head = newDay || m === fresh || !before || before.ts === this.thread || !together(before, m);
+      items.push({ key: m.ts, sig: [m, head], draw: () => drawMessage(this.ui, m, head, Boolean(this.thread)) });
+      if (this.thread && m.ts === this.thread && all.length > 1) items.push(divider("count", count(all.length - 1, "reply", "replies"), "day"));
+      before = m;
+    }
+    return items;
+  }
+
+  #firstNew(all) {
+    if (this.mark === null) return null;
+    return all.find((m) => m.ts > this.mark && m.user !== this.ui.store.me && !m.at) ?? null;
+  }
+
+  #tellSeen(all) {
+    const end = this.#stick && this.#to >= all.length;
+    this.jump.hidden = end;
+    const last = all.findLast((m) => !m.at);
+    if (end) {
+      this.newFrom = null;
+      if (last && document.visibilityState === "visible") {
+        if (this.mark !== null && !this.list.querySelector(".new")) this.mark = last.ts;
+        this.onSeen(last.ts);
+      }
+    } else {
+      this.newFrom ??= all.length;
+      const fresh = all.length - this.newFrom;
+      this.jump.textContent = fresh > 0 ? count(fresh, "new message") : "Latest";
+    }
+  }
+
+  #scrolled() {
+    const { scrollTop, scrollHeight, clientHeight } = this.scroller;
+    const all = this.#all();
+    // What grows above the end must not unstick it; only going up does.
+    const end = this.#to >= all.length && scrollHeight - scrollTop - clientHeight < 40;
+    this.#stick = end || (this.#stick && scrollTop >= this.#moved);
+    if (!this.#busy && scrollTop < NEAR && this.#moved !== scrollTop) this.#upwards(all);
+    else if (scrollHeight - scrollTop - clientHeight < NEAR && this.#to < all.length) this.#downwards(all);
+    this.#moved = this.scroller.scrollTop;
+    this.#tellSeen(all);
+  }
+
+  async #upwards(all) {
+    if (this.#from === 0) {
+      const { channel } = this;
+      if (this.thread || !this.ui.store.channel(channel)?.more) return;
+      this.#busy = true;
+      const size = all.length;
+      const to = this.#to;
+      await this.ui.store.older(channel);
+      this.#busy = false;
+      if (this.channel !== channel || this.thread) return;
+      const more = this.#all().length - size;
+      this.#from = more;
+      this.#to = to + more;
+      this.#known += more;
+      if (this.newFrom !== null) this.newFrom += more;
+    }
+    const from = this.#from;
+    this.#from = Math.max(0, from - STEP);
+    if (from === this.#from) return;
+    const size = this.#all().length;
+    this.#to = Math.min(this.#to, this.#from + MOST);
+    if (this.#to >= size) this.#to = Infinity;
+    this.draw();
+  }
+
+  #downwards(all) {
+    this.#to = Math.min(all.length, this.#to + STEP);
+    this.#from = Math.max(this.#from, this.#to - MOST);
+    if (this.#to === all.length) this.#to = Infinity;
+    this.draw();
+  }
+
+  /** The first message in sight and how far down it stands. */
+  #anchor() {
+    const top = this.scroller.getBoundingClientRect().top;
+    for (const row of this.list.children) {
+      const box = row.getBoundingClientRect();
+      if (row.dataset.ts && box.bottom > top) return { ts: row.dataset.ts, top: box.top - top };
+    }
+    return null;
+  }
+
+  #hold({ ts, top }) {
+    const row = [...this.list.children].find((r) => r.dataset.ts === ts);
+    if (!row) return;
+    this.scroller.scrollTop += row.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top - top;
+  }
+
+  #bottom() {
+    this.scroller.scrollTop = this.scroller.scrollHeight;
+  }
+}
+
+function together(a, b) {
+  const near = parseFloat(b.ts) - parseFloat(a.ts) < TOGETHER_S;
+  return a.user === b.user && near && !b.only_you && !a.only_you && !b.broadcast && !b.pinned;
+}
+
+function divider(key, text, kind) {
+  return { key, sig: [text], draw: () => el("div", { className: `divider ${kind}`, role: "separator", "aria-label": text }, el("span", { "aria-hidden": "true" }, text)) };
+}
+
+function note(key, text) {
+  return { key, sig: [text], draw: () => el("p", { className: "note" }, text) };
+}
