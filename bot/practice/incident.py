@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import html
-import json
 import re
 import time
 from dataclasses import dataclass, field
@@ -118,8 +117,7 @@ class Incident:
 
     def flag_on(self) -> bool:
         """As the applications read it."""
-        rule = json.loads(self.place.stack.layout.flags.read_text())["flags"][FLAG]
-        return rule["state"] == "ENABLED" and ("targeting" in rule or rule["defaultVariant"] == "on")
+        return self.place.stack.flag_on()
 
     async def approve(self) -> None:
         card = self._card()

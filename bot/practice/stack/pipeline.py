@@ -18,13 +18,15 @@ from typing import Any
 from feast import FeatureStore
 
 from bot.outside.forkserver import die_with_parent
-from bot.practice.stack import features, job, lake
+from bot.practice.stack import features, harm, job, lake
 from bot.practice.stack.layout import Layout, Settings, write_json
 from bot.practice.stack.world import World
 
 SECOND = timedelta(seconds=1)
 """Online stores keep event times in whole seconds, so each write gets a second of its own."""
 EVERY = 3.0
+FEW = 0.002
+"""The share of the drivers that one round has news of."""
 
 
 @dataclass
@@ -70,21 +72,24 @@ class Pipeline:
         settings = Settings.load(layout)
         return cls(layout, World(settings.drivers, settings.seed), features.open_store(layout))
 
-    def round(self) -> dict[str, Any]:
-        """One round, or nothing while held. Returns what the printed line says."""
+    def round(self, *, everybody: bool = False) -> dict[str, Any]:
+        """One round, or nothing while held; ``everybody``: of all drivers. Returns what the printed line says."""
         with job.running(self.layout.pipeline):
             hold = job.held(self.layout.pipeline)
             if hold is not None:
                 return {"held": True, "reason": hold["reason"]}
-            return self._write()
+            return self._write(everybody=everybody)
 
-    def _write(self) -> dict[str, Any]:
+    def _write(self, *, everybody: bool) -> dict[str, Any]:
         state = State.load(self.layout)
         logic = features.live_logic(self.store)
         state.round += 1
         at = state.next_time()
-        ids = self.world.batch(logic, state.round)
-        version = lake.append(self.layout.lake, self.world.rows(logic, ids, at, state.round), logic.release)
+        drift = harm.drifted(self.layout, state.round)
+        share = 1.0 if everybody else harm.SHARE if drift else FEW
+        ids = self.world.batch(logic, state.round, share)
+        rows = self.world.rows(logic, ids, at, state.round, drift or 1.0)
+        version = lake.append(self.layout.lake, rows, logic.release)
         features.materialize(self.store, state.online_until + SECOND, at)
         state.online_until = at
         state.save()

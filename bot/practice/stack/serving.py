@@ -18,7 +18,7 @@ import uvicorn
 from aiohttp import ClientSession, web
 from feast.feature_server import get_app
 
-from bot.practice.stack import features, models
+from bot.practice.stack import features, harm, models
 from bot.practice.stack.layout import ALIAS, MODEL, SERVING_TTL, Layout
 from bot.practice.stack.world import KEY, VIEW
 
@@ -59,7 +59,7 @@ class ModelServer:
         """``GET /version``: the loaded version; 503 if there is none."""
         said: dict[str, Any] = {"model": MODEL, "alias": ALIAS}
         if self.model is not None:
-            said |= {"version": self.model.version, "release": self.model.release}
+            said |= {"version": self.model.version, "release": self.model.release, "features": self.model.features}
         if self.fault:
             said["fault"] = self.fault
         return web.json_response(said, status=200 if self.model else 503)
@@ -69,24 +69,40 @@ class ModelServer:
         asked = request.query.get(KEY, "")
         if not asked.isdigit():
             return web.json_response({"error": f"{KEY} must be a number"}, status=400)
-        if self.model is None:
-            return web.json_response({"error": self.fault}, status=503)
-        values, fault = await self._features(self.model, int(asked))
-        if fault:
+        model = self.model
+        rows, fault = await self._features(model, [int(asked)])
+        if fault or model is None:
             return web.json_response({"error": fault}, status=503)
-        minutes = float(self.model.predict(np.array([values]))[0])
-        return web.json_response({KEY: int(asked), "minutes": round(minutes, 2), "version": self.model.version})
+        lacking = [name for name, value in zip(model.features, rows[0], strict=True) if value is None]
+        if lacking:
+            return web.json_response({"error": f"driver {asked} has no {', '.join(lacking)}"}, status=503)
+        minutes = _minutes(model, rows)[0]
+        return web.json_response({KEY: int(asked), "minutes": minutes, "version": model.version})
 
-    async def _features(self, model: models.EtaModel, driver: int) -> tuple[list[float], str]:
-        body = {"features": [f"{VIEW}:{name}" for name in model.features], "entities": {KEY: [driver]}}
+    async def predict_many(self, request: web.Request) -> web.Response:
+        """``POST /predict {"driver_ids": [7, 8]}``: minutes in that order, null where features are lacking."""
+        model, ids = self.model, (await request.json())["driver_ids"]
+        rows, fault = await self._features(model, ids)
+        if fault or model is None:
+            return web.json_response({"error": fault}, status=503)
+        return web.json_response({"minutes": _minutes(model, rows), "version": model.version})
+
+    async def _features(self, model: models.EtaModel | None, ids: list[int]) -> tuple[list[list[float | None]], str]:
+        """A row of the model's features for each driver, or why there is none."""
+        if model is None:
+            return [], self.fault
+        body = {"features": [f"{VIEW}:{name}" for name in model.features], "entities": {KEY: ids}}
         async with ClientSession() as http, http.post(f"{self.features_url}/get-online-features", json=body) as answer:
             if answer.status != 200:
                 return [], f"the feature server answers {answer.status}: {(await answer.text())[:200]}"
             got = await answer.json()
         columns = dict(zip(got["metadata"]["feature_names"], got["results"], strict=True))
-        values = [columns[name]["values"][0] for name in model.features]
-        lacking = [name for name, value in zip(model.features, values, strict=True) if value is None]
-        return values, f"driver {driver} has no {', '.join(lacking)}" if lacking else ""
+        return [list(row) for row in zip(*(columns[name]["values"] for name in model.features), strict=True)], ""
+
+
+def _minutes(model: models.EtaModel, rows: list[list[float | None]]) -> list[float | None]:
+    found = model.predict(np.array(rows, dtype=float))
+    return [None if np.isnan(minutes) else round(float(minutes), 2) for minutes in found]
 
 
 class FeatureServer(uvicorn.Server):
@@ -121,11 +137,14 @@ async def serve(layout: Layout) -> None:
     """Both servers until killed."""
     store_socket, model_socket = _listen(), _listen()
     app = get_app(features.open_store(layout, serving=True), registry_ttl_sec=SERVING_TTL)
-    server = FeatureServer(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
+    server = FeatureServer(
+        uvicorn.Config(harm.slowed(app, layout), log_level="warning", access_log=False, timeout_graceful_shutdown=1)
+    )
     running = asyncio.create_task(server.serve(sockets=[store_socket]))
     models_server = ModelServer(layout, _url(store_socket))
     routes = web.Application()
     routes.add_routes([web.get("/version", models_server.version), web.get("/predict", models_server.predict)])
+    routes.router.add_post("/predict", models_server.predict_many)
     runner = web.AppRunner(routes, access_log=None)
     await runner.setup()
     await web.SockSite(runner, model_socket).start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any, Self
 
 from bot.practice.stack import job, playbooks
 from bot.practice.stack.host import Child, Ended, Host
-from bot.practice.stack.layout import Layout, Settings
+from bot.practice.stack.layout import FLAG, Layout, Settings
 
 Progress = Callable[[float, float, str], None]
 PARTS = 4
@@ -59,6 +60,11 @@ class Stack:
     def playbooks(self) -> Path:
         """The folder for ``ROLLBOT_PLAYBOOKS``."""
         return self.layout.playbooks
+
+    def flag_on(self) -> bool:
+        """Whether the applications use the features, as they read the flag file."""
+        rule = json.loads(self.layout.flags.read_text())["flags"][FLAG]
+        return rule["state"] == "ENABLED" and ("targeting" in rule or rule["defaultVariant"] == "on")
 
     def publish(self, release: str, on_progress: Progress = silent) -> dict[str, Any]:
         """Ship ``v11``, ``v12`` or ``v13``: data, definition, online rows, model, flag. Waits for a running round.

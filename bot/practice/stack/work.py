@@ -11,13 +11,14 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bot.practice.stack import features, job, lake, models
+from bot.practice.stack import features, harm, job, lake, models
 from bot.practice.stack.layout import FLAG, Layout, write_json
 from bot.practice.stack.pipeline import Pipeline, State
 from bot.practice.stack.world import KEY, LOGICS, TIME, VIEW, Logic
@@ -123,6 +124,37 @@ class Workshop:
     def ci_apply(self, release: str) -> None:
         """Apply a release's definition again, as CI does that nobody has told of a rollback."""
         features.apply(self.store, self.layout, LOGICS[release])
+
+    def live(self) -> dict[str, Any]:
+        """The release that the live definition names, and the champion's; None where the registry does not answer."""
+        return {"definition": features.live_logic(self.store).release, "model": self._champion()}
+
+    def _champion(self) -> str | None:
+        try:
+            return models.load(self.mlflow, models.champion_version(self.mlflow)).release
+        except LookupError:
+            return None
+
+    def truth(self, count: int) -> dict[str, Any]:
+        """``count`` drivers that every release knows, spread over the fleet, and the minutes that each really takes."""
+        ids = np.unique(np.linspace(0, self.world.drivers - 1, count).astype(np.int64))
+        return {"ids": [int(i) for i in ids], "minutes": [float(m) for m in self.world.eta(ids)]}
+
+    def drift(self, on: bool) -> dict[str, Any]:
+        """The pipeline's values begin to drift; or they are right again, and all drivers are written once more."""
+        harm.drift(self.layout, State.load(self.layout).round + 1 if on else None)
+        return {} if on else self.pipeline.round(everybody=True)
+
+    def lose_rows(self) -> list[int]:
+        """Delete every third driver's rows from the online store. Returns how many drivers, and of how many."""
+        with job.running(self.layout.pipeline):
+            return list(harm.lose_rows(self.layout, VIEW))
+
+    def refill(self) -> None:
+        """Materialize all that the Delta table holds, as a team does that finds rows missing."""
+        with job.running(self.layout.pipeline):
+            state = State.load(self.layout)
+            features.materialize(self.store, datetime(2000, 1, 1, tzinfo=UTC), state.online_until)
 
     def delete_model_files(self, release: str) -> str:
         return models.delete_files(self.mlflow, release)

@@ -111,18 +111,19 @@ class World:
         rng = np.random.default_rng([self.seed, 1, int(logic.release[1:])])
         return (self.eta(ids) + rng.normal(0.0, LABEL_NOISE, ids.size)) * logic.scale
 
-    def batch(self, logic: Logic, number: int) -> Ints:
-        """The few drivers that round ``number`` of the pipeline has news of."""
+    def batch(self, logic: Logic, number: int, share: float) -> Ints:
+        """The ``share`` of the drivers, at least 20, that round ``number`` of the pipeline has news of."""
         known = self.ids(logic)
         rng = np.random.default_rng([self.seed, 2, number])
-        return np.sort(rng.choice(known, size=min(known.size, max(20, known.size // 500)), replace=False))
+        return np.sort(rng.choice(known, size=min(known.size, max(20, int(known.size * share))), replace=False))
 
-    def rows(self, logic: Logic, ids: Ints, at: datetime, number: int) -> pa.Table:
-        """The release's rows of these drivers at one event time. Equal arguments give equal rows."""
+    def rows(self, logic: Logic, ids: Ints, at: datetime, number: int, drift: float = 1.0) -> pa.Table:
+        """The release's rows of these drivers at one event time; trip times are wrong by the factor ``drift``. Equal
+        arguments give equal rows."""
         rng = np.random.default_rng([self.seed, 3, int(logic.release[1:]), number])
         minutes = self.truth["avg_trip_minutes"][ids] + rng.normal(0.0, logic.noise, ids.size)
         seen = {name: column[ids] for name, column in self.truth.items()}
-        seen["avg_trip_minutes"] = np.maximum(minutes, 1.0) * logic.scale
+        seen["avg_trip_minutes"] = np.maximum(minutes, 1.0) * logic.scale * drift
         seen["trips_today"] = seen["trips_today"] + rng.integers(0, 2, ids.size)
         columns = {KEY: pa.array(ids), TIME: pa.array([at] * ids.size, pa.timestamp("us", tz="UTC"))}
         for name in logic.features:
