@@ -42,7 +42,7 @@ class Page {
     on("state", () => this.#arrive());
     on("message gone", (m) => this.#changed(m));
     on("message", (m) => this.#announce(m));
-    on("channel", () => (this.sidebar.draw(), this.#head(), this.composer.refresh()));
+    on("channel", () => (this.#side(), this.#head(), this.composer.refresh()));
     on("view", () => showModal(at("modal"), this));
     on("home", () => this.place.channel === HOME && showHome(at("home"), this));
     on("bot online setup", () => this.#banner());
@@ -176,7 +176,7 @@ class Page {
     at("layout").classList.toggle("thread-open", Boolean(thread));
     this.#drawn = store.me;
     this.composer.refresh();
-    this.sidebar.draw();
+    this.#side();
     this.#head();
   }
 
@@ -190,8 +190,15 @@ class Page {
     const phone = button("Phone", () => openPhone(this), { className: "quiet", "aria-label": "Phone view", disabled: id === HOME });
     const panel = button("Incident", () => togglePanel(), { className: "quiet", id: "panel-toggle", "aria-expanded": String(!at("panel").hidden), "aria-controls": "panel" });
     at("head").replaceChildren(menu, title, el("div", { className: "tools-right" }, phone, panel));
-    const fresh = this.store.state.channels.reduce((n, c) => n + unread(this.store, c).fresh, 0);
-    document.title = `${fresh ? `(${fresh}) ` : ""}${channel ? this.nameOf(channel) : app} - Rollbot practice`;
+  }
+
+  /** What is unread where, in the sidebar and in the title. */
+  #side() {
+    this.sidebar.draw();
+    const { store, place } = this;
+    const fresh = store.state.channels.reduce((n, c) => n + unread(store, c).fresh, 0);
+    const here = store.channel(place.channel);
+    document.title = `${fresh ? `(${fresh}) ` : ""}${here ? this.nameOf(here) : "Home"} - Rollbot practice`;
   }
 
   #changed(message) {
@@ -199,7 +206,7 @@ class Page {
       this.timeline.changed();
       if (this.place.thread) this.thread.timeline.changed();
     }
-    this.sidebar.draw();
+    this.#side();
   }
 
   #announce(message) {
@@ -214,7 +221,7 @@ class Page {
     const channel = this.store.channel(this.place.channel);
     if (!channel || ts <= channel.read) return;
     channel.read = ts;
-    this.sidebar.draw();
+    this.#side();
     clearTimeout(this.#reading);
     this.#reading = setTimeout(() => this.store.act({ act: "read", channel: channel.id, ts: channel.read }), 200);
   }
