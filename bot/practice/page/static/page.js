@@ -47,6 +47,7 @@ class Page {
     on("home", () => this.place.channel === HOME && showHome(at("home"), this));
     on("bot online setup", () => this.#banner());
     window.addEventListener("popstate", () => this.#follow());
+    at("skip").addEventListener("click", (event) => (event.preventDefault(), this.#write()));
     document.addEventListener("visibilitychange", () => this.timeline.changed());
     listenForKeys(this);
   }
@@ -105,7 +106,7 @@ class Page {
     history.pushState(null, "", this.#url(this.place.channel, null));
     this.#show(this.place.channel, null);
     if (this.#opener?.isConnected) this.#opener.focus();
-    else this.composer.input.focus();
+    else this.#write();
   }
 
   /** The page becomes another person's; the place stays if they may see it. */
@@ -138,25 +139,29 @@ class Page {
     return `?as=${this.store.me}#${channel}${thread ? `/${thread}` : ""}`;
   }
 
-  #follow() {
+  #write() {
+    (this.place.channel === HOME ? at("home") : this.composer.input).focus();
+  }
+
+  #follow(anew = false) {
     const [channel, thread] = location.hash.slice(1).split("/");
     const known = channel === HOME || this.store.channel(channel);
     const first = this.store.state.channels.find((c) => c.member && c.kind !== "im")?.id ?? HOME;
-    this.#show(known ? channel : first, known ? (thread ?? null) : null);
+    this.#show(known ? channel : first, known ? (thread ?? null) : null, anew);
   }
 
   /** The state was read anew: at the beginning, as another person, or after the connection was lost. */
   #arrive() {
     const fresh = !this.#drawn;
     this.#banner();
-    this.#follow();
+    this.#follow(true);
     showModal(at("modal"), this);
     if (this.place.channel === HOME && !this.store.state.home) this.store.act({ act: "home" });
     if (fresh) mountPanel(this);
     if (fresh) history.replaceState(null, "", this.#url(this.place.channel, this.place.thread));
   }
 
-  #show(channel, thread) {
+  #show(channel, thread, anew = false) {
     const { place, store } = this;
     const same = place.channel === channel && this.#drawn === store.me;
     if (!same && place.channel && place.channel !== HOME) this.#left.set(place.channel, this.timeline.left());
@@ -166,14 +171,15 @@ class Page {
     at("home").hidden = !home;
     at("column").hidden = home;
     if (home) showHome(at("home"), this);
-    else {
-      const left = same ? this.timeline.left() : this.#left.get(channel);
-      this.timeline.show(channel, null, left, same);
+    else if (!same || anew) {
+      this.timeline.show(channel, null, same ? this.timeline.left() : this.#left.get(channel), same);
       if (!same) this.composer.show(channel);
     }
-    if (!sameThread || !thread) this.thread.show(channel, thread);
-    else this.thread.timeline.changed();
-    at("layout").classList.toggle("thread-open", Boolean(thread));
+    this.timeline.stay(() => {
+      at("layout").classList.toggle("thread-open", Boolean(thread));
+      if (!sameThread || !thread) this.thread.show(channel, thread);
+      else this.thread.timeline.changed();
+    });
     this.#drawn = store.me;
     this.composer.refresh();
     this.#side();
@@ -223,7 +229,8 @@ class Page {
     channel.read = ts;
     this.#side();
     clearTimeout(this.#reading);
-    this.#reading = setTimeout(() => this.store.act({ act: "read", channel: channel.id, ts: channel.read }), 200);
+    const seen = { as: this.store.me, act: "read", channel: channel.id };
+    this.#reading = setTimeout(() => this.store.act({ ...seen, ts: channel.read }), 200);
   }
 
   #banner() {

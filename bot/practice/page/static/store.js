@@ -103,8 +103,10 @@ export class Store {
   #put(message) {
     const channel = this.channel(message.channel);
     if (!channel) return void this.read();
-    const { messages } = channel;
+    const { messages, aside = [] } = channel;
     const at = place(messages, message.ts);
+    const beside = aside.findIndex((m) => m.ts === message.ts);
+    if (beside >= 0) aside[beside] = message;
     if (messages[at]?.ts === message.ts) messages[at] = message;
     else if (at > 0 || !channel.more) messages.splice(at, 0, message); // else older than what is here: comes when asked for
   }
@@ -166,9 +168,11 @@ export class Store {
     return found.messages.length > 0;
   }
 
-  /** Does something as the person; never throws: `{ok, error?, details?, ms?}`. */
-  act(body) {
-    return this.post("/page/act", { as: this.me, ...body });
+  /** Does something as the person; never throws: `{ok, error?, details?, ms?}`. What went wrong is for them alone. */
+  async act(body) {
+    const { me } = this;
+    const answer = await this.post("/page/act", { as: me, ...body });
+    return me === this.me ? answer : { ...answer, ok: true };
   }
 
   async post(path, body) {
