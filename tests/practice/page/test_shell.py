@@ -327,7 +327,7 @@ async def test_a_narrow_screen(practice: Practice, open_page: OpenPage) -> None:
     await expect(page.locator("#thread-composer")).to_be_visible()
     await page.get_by_role("button", name="Close the thread").click()
     await expect(page.locator("#side")).to_be_hidden()
-    await page.get_by_role("button", name="Channels").click()
+    await page.get_by_role("button", name="Menu").click()
     await page.locator("#side [data-channel=C0DRILLS]").click()
     await expect(page.locator("#side")).to_be_hidden()
     await expect(page.locator("#head h1")).to_have_text("#drills")

@@ -147,7 +147,7 @@ export class Composer {
     this.#sent = text;
     this.input.value = "";
     this.#typed();
-    this.ui.sent(channel, thread);
+    this.ui.sent(thread);
     const [command] = text.split(/\s/, 1);
     if (!text.startsWith("/")) this.#tell({ act: "say", channel, text, thread_ts: thread ?? undefined });
     else if (thread) this.#note(channel, thread, { error: `${command} is not supported in threads. Type it in the channel.` });

@@ -22,7 +22,7 @@ class Page {
   place = { channel: null, thread: null };
   #left = new Map();
   #drawn = "";
-  #reading = 0;
+  #reading = false;
 
   constructor() {
     const asked = new URLSearchParams(location.search).get("as");
@@ -122,7 +122,7 @@ class Page {
   }
 
   /** After one has written something, one sees it. */
-  sent(_channel, thread) {
+  sent(thread) {
     const list = thread ? this.thread.timeline : this.timeline;
     if (list.left()) list.toEnd();
   }
@@ -192,7 +192,7 @@ class Page {
     const app = this.app()?.real_name ?? "Rollbot";
     const title = el("div", { className: "title" }, el("h1", {}, channel ? this.nameOf(channel) : app));
     if (channel?.topic) title.append(el("p", { className: "muted" }, channel.topic));
-    const menu = button("Menu", () => at("layout").classList.toggle("side-open"), { className: "quiet menu", "aria-label": "Channels" });
+    const menu = button("Menu", () => at("layout").classList.toggle("side-open"), { className: "quiet menu" });
     const phone = button("Phone", () => openPhone(this), { className: "quiet", "aria-label": "Phone view", disabled: id === HOME });
     const panel = button("Incident", () => togglePanel(), { className: "quiet", id: "panel-toggle", "aria-expanded": String(!at("panel").hidden), "aria-controls": "panel" });
     at("head").replaceChildren(menu, title, el("div", { className: "tools-right" }, phone, panel));
@@ -222,21 +222,23 @@ class Page {
     at("live").textContent = `${this.store.person(message.user).real_name}: ${plain(this, message.text)}`;
   }
 
-  /** Tells the server what was seen, at most once in a while. */
-  #seen(ts) {
+  /** Tells the server what was seen, one telling at a time. */
+  async #seen(ts) {
     const channel = this.store.channel(this.place.channel);
     if (!channel || ts <= channel.read) return;
     channel.read = ts;
     this.#side();
-    clearTimeout(this.#reading);
-    const seen = { as: this.store.me, act: "read", channel: channel.id };
-    this.#reading = setTimeout(() => this.store.act({ ...seen, ts: channel.read }), 200);
+    if (this.#reading) return;
+    this.#reading = true;
+    await this.store.act({ act: "read", channel: channel.id, ts });
+    this.#reading = false;
+    if (channel.read > ts) this.store.act({ act: "read", channel: channel.id, ts: channel.read });
   }
 
   #banner() {
     const { state, online } = this.store;
     const { setup, bot } = state ?? {};
-    const words = !online ? "Not connected. Trying again." : !setup && bot && !bot.alive ? "The bot was killed. It comes back." : "";
+    const words = !online ? "Not connected. Trying again." : !setup && bot && !bot.alive ? (bot.note ?? "The bot was killed. It comes back.") : "";
     at("banner").hidden = !words;
     at("banner").textContent = words;
     at("setup").hidden = !setup;

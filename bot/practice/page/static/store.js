@@ -11,6 +11,7 @@ export class Store {
   #subscribers = new Map();
   #source = null;
   #waiting = null;
+  #turn = null;
 
   constructor(me) {
     this.me = me;
@@ -42,6 +43,7 @@ export class Store {
   /** Listens first, then reads the state, so that nothing can fall between the two. */
   connect() {
     this.#source?.close();
+    this.#turn = null;
     const source = (this.#source = new EventSource(`/page/events?as=${encodeURIComponent(this.me)}`));
     this.#waiting = [];
     for (const kind of KINDS) source.addEventListener(kind, (event) => this.#came(source, kind, event));
@@ -58,12 +60,13 @@ export class Store {
 
   /** Reads everything anew, then applies what came meanwhile. */
   async read() {
-    const source = this.#source;
+    const turn = (this.#turn = {}); // only the newest reading counts: what came during an older one is in it
     this.#waiting ??= [];
     const state = await this.#get("state");
-    if (source !== this.#source) return;
+    if (turn !== this.#turn) return;
     if (!state) {
-      setTimeout(() => source === this.#source && this.read(), WAIT_MS);
+      this.#goes(false);
+      setTimeout(() => turn === this.#turn && this.read(), WAIT_MS);
       return;
     }
     const before = this.state?.me === this.me ? this.state.channels : [];
@@ -178,7 +181,9 @@ export class Store {
   async post(path, body) {
     try {
       const headers = { "Content-Type": "application/json", "X-Practice": "page" };
-      const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
+      const sent = JSON.stringify(body);
+      const keepalive = sent.length < 10_000; // so that a reload right after it does not take it back
+      const answer = await fetch(path, { method: "POST", headers, body: sent, keepalive });
       const text = await answer.text();
       try {
         return JSON.parse(text);
