@@ -86,6 +86,7 @@ class Worker:
         """Runs in hand are given back; they go on at the next start."""
         if self._soon is not None:
             self._soon.cancel()
+            self._soon = None  # or a worker that is started again would hear no poke
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
         for task in self._tasks:  # first: they would begin anew what is ended below

@@ -12,7 +12,9 @@ from bot.cli.output import AsJson, command, fail, line, one_line, say_json
 from bot.core.auditor import Report, verify_export
 from bot.core.errors import Fault
 
-app = typer.Typer(no_args_is_help=True, help="The tamper-evident log: export it, and verify an export anywhere.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="The tamper-evident log: export it, and verify an export anywhere."
+)
 
 
 @app.command("export")

@@ -18,7 +18,11 @@ from bot.flows.readiness import readiness
 from bot.flows.recording import captured_words
 from bot.store import releases
 
-app = typer.Typer(no_args_is_help=True, help="Capture what is live, import what systems still hold, see what there is.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Capture what is live, import what systems still hold, see what there is.",
+)
 Feature = Annotated[str, typer.Argument(help="The feature's name, as its file is named.")]
 Version = Annotated[str, typer.Argument(help="The release's name, e.g. v12.")]
 READY_S = 120.0
@@ -213,8 +217,12 @@ async def ready(feature: Feature, version: Version, *, as_json: AsJson = False) 
     if as_json:
         say_json({n: r.model_dump(mode="json") for n, r in found.items()})
     else:
-        rows = [(n, r.status, "; ".join(r.reasons), r.expires_at or "") for n, r in found.items()]
-        table(["component", "", "why", "until"], rows, empty="nothing to restore")
+        named = s.parts.books.feature(feature).components
+        rows = [
+            (n, r.status, "; ".join(r.reasons), _time(r.expires_at) if r.expires_at else "")
+            for n, r in sorted(found.items(), key=lambda item: list(named).index(item[0]) if item[0] in named else -1)
+        ]
+        table(["component", "status", "why", "until (UTC)"], rows, empty="nothing to restore")
     if bad := [n for n, r in found.items() if r.status == "not_ready"]:
         raise NotRestorable(f"{feature} {version} can't be restored: {', '.join(bad)}")
     if silent := [n for n, r in found.items() if r.status == "not_checked"]:

@@ -23,6 +23,7 @@ from bot.store import events, releases, runs
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     help="Ask for a rollback, decide, watch, put back. Deciding needs your personal key in ROLLBOT_KEY.",
 )
 app.command("list")(run_view.list_)

@@ -24,7 +24,7 @@ _KEPT: Final = 2000
 _SETTLED: Final = 2.0
 """Seconds. Two changes within one tick of the file system's clock look alike, so a younger file is read each time."""
 
-Stamp = tuple[int, int, int]
+Stamp = tuple[int, int, int, int]
 
 
 class PlaybookFiles:
@@ -177,4 +177,5 @@ def _pairs(word: str) -> set[str]:
 
 
 def _stamp(status: os.stat_result) -> Stamp:
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    # The change time, too: a copy that keeps times (tar, rsync, touch -r) may get the number of the file before it.
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino

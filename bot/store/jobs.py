@@ -43,8 +43,13 @@ class Job:
 
     def tell(self) -> None:
         """Hands the outcome to the waiting task, on its loop."""
-        if self.error is None:
-            self.on_write()  # also if nobody waits any more: it is stored
+        try:
+            if self.error is None:
+                self.on_write()  # also if nobody waits any more: it is stored
+        finally:  # a hint that fails must not leave a task waiting for what is stored
+            self._tell()
+
+    def _tell(self) -> None:
         if self.future.done():
             return
         if isinstance(self.error, StopIteration):  # a future refuses it, and its task would wait for ever

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import queue
 import threading
 from collections import deque
@@ -76,6 +77,8 @@ class SqliteStore:
         self.on_write: Callable[[], None] = nothing_done
         self._writer = sqlite_engine(url, begin="BEGIN IMMEDIATE")
         self._reader = sqlite_engine(url, begin="BEGIN", read_only=True)
+        self._file = sa.make_url(url).database or ""
+        self._id: tuple[int, int] | None = None
         self._line = Line()
         self._thread = threading.Thread(target=self._work, name="store-write", daemon=True)
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
@@ -124,6 +127,17 @@ class SqliteStore:
     def _stored(self) -> None:
         self.on_write()
 
+    def _same_file(self) -> None:
+        """SQLite goes on in a file that was deleted or moved away, and what it stores there is lost at the next start.
+        Raises StoreDown."""
+        found = file_id(self._file)
+        self._id = self._id or found
+        if found is None or found != self._id:
+            raise StoreDown(
+                f"{self._file} was moved or deleted while rollbot works on it: nothing was stored. Stop rollbot, put "
+                "the file back with its -wal, and start it again"
+            )
+
     def _work(self) -> None:
         conn: sa.Connection | None = None
         while group := self._line.take():
@@ -137,12 +151,22 @@ class SqliteStore:
             conn = conn or self._writer.connect()
             with conn.begin():
                 run_group(conn, group)
+                self._same_file()
         except BaseException as e:  # noqa: BLE001  whatever it is, everybody who waits must hear of it
             fail(group, down(e))
             _closed(conn)
             conn = None
         settle(group)
         return conn
+
+
+def file_id(file: str) -> tuple[int, int] | None:
+    """Which file stands there now; None: there is none."""
+    try:
+        found = os.stat(file)  # noqa: PTH116  each commit asks
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _closed(conn: sa.Connection | None) -> None:

@@ -125,6 +125,20 @@ def test_an_unchanged_file_is_read_once_and_a_changed_one_again(root):
         made.feature_document("driver_stats")
 
 
+def test_a_change_that_keeps_size_and_time_is_seen(root):
+    """A file put there by what keeps times (tar, rsync, touch -r) is read, in place or anew under the old number."""
+    made = files(root)
+    path = root / "features" / "driver_stats.yaml"
+    for way, owner in (("in place", "b"), ("anew", "c")):
+        made.feature_document("driver_stats")
+        then = path.stat()
+        if way == "anew":
+            path.unlink()
+        path.write_text(f"feature: driver_stats\nowner: {owner}\n")
+        os.utime(path, ns=(then.st_atime_ns, then.st_mtime_ns))
+        assert made.feature_document("driver_stats").data["owner"] == owner, way
+
+
 def test_a_missing_folder_or_file_is_a_clear_answer(tmp_path):
     """No folder means no features; a missing policy is a fault with its path."""
     made = files(tmp_path / "nowhere")

@@ -182,6 +182,19 @@ async def test_whoever_polls_is_told_of_each_write(store: Store) -> None:
     assert told == [threading.main_thread()] * 2
 
 
+async def test_a_hint_that_fails_keeps_nobody_waiting(store: Store) -> None:
+    """What is stored is told to whoever waits for it, also if the one who polls can't be woken."""
+
+    def broken() -> None:
+        raise RuntimeError("nobody is there")
+
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+    store.on_write = broken
+    async with asyncio.timeout(10):
+        assert await store.intake(put("k")) == "k"
+    assert await keys(store) == {"k"}
+
+
 async def test_the_inbox_overtakes(sqlite: SqliteStore) -> None:
     """Presses are stored before writes that were queued earlier."""
     order = await _in_line(sqlite, normal=5, urgent=3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from bot.store import tables as t
 from bot.store.quick import Quick
 from bot.store.write import Connection, Store, StoreDown
+from tests.store.conftest import opened
 from tests.store.deeds import took
 
 HERE = Quick(lambda _dialect: sa.select(t.meta.c.value).where(t.meta.c.key == sa.bindparam("key")))
@@ -50,3 +52,23 @@ async def test_a_replay_takes_no_number(store: Store) -> None:
     assert {a.run for a in (*again, late)} == {first.run}
     assert not any(a.fresh for a in (*again, late))
     assert (first.run, new.run) == (1, 2)
+
+
+async def test_a_file_that_was_moved_away_takes_nothing(tmp_path: Path) -> None:
+    """Nothing is acked that would be gone at the next start; put back, the file is the one again."""
+    file, away = tmp_path / "rollbot.db", tmp_path / "moved.db"
+    store = await opened(f"sqlite:///{file}")
+    first = await store.intake(took("one"))
+    file.rename(away)
+    with pytest.raises(StoreDown, match="moved or deleted"):
+        await store.intake(took("two"))
+    file.write_bytes(b"")
+    with pytest.raises(StoreDown, match="moved or deleted"):
+        await store.intake(took("two"))
+    file.unlink()
+    away.rename(file)
+    again, second = await store.intake(took("one")), await store.intake(took("two"))
+    await store.stop()
+
+    assert (again.run, again.fresh) == (first.run, False)
+    assert (second.run, second.fresh) == (1, True)
