@@ -32,7 +32,7 @@ class Lost(StrEnum):
 
 @command
 async def demo(
-    port: Annotated[int, typer.Option(help="Port of the practice Slack on 127.0.0.1.")] = 3000,
+    port: Annotated[int, typer.Option(help="Port of the practice page and its Slack on 127.0.0.1.")] = 3000,
     script: Annotated[bool, typer.Option("--script", help="Play the incident here; exit 0 only if verified.")] = False,
     drivers: Annotated[int, typer.Option(min=20, help="How many drivers the practice platform knows.")] = 50_000,
     transport: Annotated[Transport, typer.Option(help="Signed HTTP, or Socket Mode.")] = Transport.http,

@@ -41,11 +41,12 @@ def tree(folder: str) -> set[str]:
 
 
 def test_the_wheel_holds_what_a_user_starts_from(build: Callable[[str], Path]) -> None:
-    """Migrations, sample playbooks, the manifest and the licence are in the wheel; tests are not."""
+    """Migrations, sample playbooks, the manifest, the practice page and the licence are in the wheel; no tests are."""
     names = set(zipfile.ZipFile(build("wheel")).namelist())
     shipped = {f"bot/_shipped/{path}" for path in tree("migrations") | tree("playbooks") | {"manifest.json"}}
 
     assert shipped - names == set()
+    assert tree("bot/practice/page/static") - names == set()
     assert "bot/core/audit.py" in names
     assert any(path.endswith("licenses/LICENSE") for path in names)
     assert {path.split("/")[0] for path in names if not path.startswith("rollbot-")} == {"bot"}

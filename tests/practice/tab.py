@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 
 Json = dict[str, Any]
-PATIENCE = 10.0
+PATIENCE = 60.0
 FOREVER = aiohttp.ClientTimeout(None)
 OURS = {"X-Practice": "page"}
 

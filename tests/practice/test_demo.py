@@ -118,7 +118,11 @@ def test_it_can_be_left_running_and_stopped(tmp_path: Path) -> None:
             line = running.stdout.readline()
             assert line, running.stderr.read()
             said += line
-        assert "not part of this version" in said and f"{folder}/ana run request driver_stats --to v12" in said
+        assert re.findall(r"https?://\S+", said) == re.findall(r"practice page: (http://127\.0\.0\.1:\d+/)\n", said)
+        assert (
+            said.index("practice page") < said.index("== Set-up")
+            and f"{folder}/ana run request driver_stats --to v12" in said
+        )
         known = run([str(folder / "ana"), "release", "list", "driver_stats", "--json"], tmp)
         assert [v in known.stdout for v in ("v11", "v12", "v13")] == [True] * 3 and json.loads(known.stdout)
         found = re.search(r"rollbot serve on \S+, process (\d+)", said)

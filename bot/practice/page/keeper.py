@@ -43,7 +43,8 @@ class Keeper:
         """Until it is cancelled."""
         while True:
             await self._process.ended()
-            self._say(alive=False)
+            if self.alive:
+                self._say(alive=False)
             await self._process.stop()
             await self._bring_back()
 
