@@ -41,7 +41,7 @@ MRKDWN = (
     "&gt; quoted _words_\n> and more\n- one\n- two\n```\nx <- y\n  z *w*\n```after"
 )
 MARKDOWN = (
-    "# Plan\nA **bold** and *soft* ~~no~~ `code` [run](https://x.test/r) [bad](javascript:alert(1))\n\n"
+    "# Plan\nA **bold** and *soft* ~~no~~ `code` [run](https://x.test/r) [bad](javascript:alert)\n\n"
     "- one\n  - deeper\n- [x] two\n\n1. first\n2. second\n\n> quoted\n\n```py\nx = '<b>'\n```\n\n"
     "| part | rows |\n|---|---:|\n| online | 50,000 |\n\n---\nsnake_case_name"
 )
@@ -64,7 +64,11 @@ RICH = {
                 {"type": "canvas", "canvas_id": "F1"},
             ],
         },
-        {"type": "rich_text_list", "style": "bullet", "elements": [rich({"type": "text", "text": "dot"})["elements"][0]]},
+        {
+            "type": "rich_text_list",
+            "style": "bullet",
+            "elements": [rich({"type": "text", "text": "dot"})["elements"][0]],
+        },
         {
             "type": "rich_text_list",
             "style": "ordered",
@@ -108,7 +112,12 @@ TABLE = {
     ],
 }
 MENUS: list[Json] = [
-    {"type": "static_select", "action_id": "one", "placeholder": plain("Version"), "options": [option("v1"), option("v2", "live now")]},
+    {
+        "type": "static_select",
+        "action_id": "one",
+        "placeholder": plain("Version"),
+        "options": [option("v1"), option("v2", "live now")],
+    },
     {
         "type": "multi_static_select",
         "action_id": "some",
@@ -120,21 +129,41 @@ MENUS: list[Json] = [
     },
     {"type": "external_select", "action_id": "asked", "placeholder": plain("Feature"), "min_query_length": 0},
     {"type": "users_select", "action_id": "person", "placeholder": plain("Somebody")},
-    {"type": "conversations_select", "action_id": "talk", "placeholder": plain("Where"), "filter": {"include": ["public", "private"]}},
+    {
+        "type": "conversations_select",
+        "action_id": "talk",
+        "placeholder": plain("Where"),
+        "filter": {"include": ["public", "private"]},
+    },
     {"type": "channels_select", "action_id": "channel", "placeholder": plain("Channel")},
     {"type": "overflow", "action_id": "more", "options": [option("copy"), option("mute", "for a day")]},
     {"type": "datepicker", "action_id": "day", "placeholder": plain("Day")},
     {"type": "timepicker", "action_id": "hour", "placeholder": plain("Hour"), "timezone": "UTC"},
     {"type": "datetimepicker", "action_id": "moment"},
     {"type": "checkboxes", "action_id": "ticks", "options": [option("dry", "change nothing"), option("loud")]},
-    {"type": "radio_buttons", "action_id": "dial", "options": [option("am"), option("fm")], "initial_option": option("fm")},
+    {
+        "type": "radio_buttons",
+        "action_id": "dial",
+        "options": [option("am"), option("fm")],
+        "initial_option": option("fm"),
+    },
 ]
 BLOCKS: list[Json] = [
     {"type": "header", "text": plain("driver_stats & co")},
     {"type": "section", "block_id": "text", "text": marked(MRKDWN), "accessory": button("side", "Look")},
     {"type": "section", "fields": [marked("*Live*\nv13"), plain("back to v12")]},
-    {"type": "section", "text": plain("Pick"), "accessory": {"type": "image", "image_url": "https://evil.test/a.png", "alt_text": "a chart"}},
-    {"type": "context", "elements": [marked("asked by <@U0ANA>"), {"type": "image", "image_url": "https://evil.test/b.png", "alt_text": "a face"}]},
+    {
+        "type": "section",
+        "text": plain("Pick"),
+        "accessory": {"type": "image", "image_url": "https://evil.test/a.png", "alt_text": "a chart"},
+    },
+    {
+        "type": "context",
+        "elements": [
+            marked("asked by <@U0ANA>"),
+            {"type": "image", "image_url": "https://evil.test/b.png", "alt_text": "a face"},
+        ],
+    },
     {
         "type": "actions",
         "block_id": "presses",
@@ -148,7 +177,12 @@ BLOCKS: list[Json] = [
     },
     {"type": "actions", "block_id": "menus", "elements": MENUS},
     {"type": "divider"},
-    {"type": "image", "image_url": "https://evil.test/c.png", "alt_text": "accuracy by hour", "title": plain("Accuracy")},
+    {
+        "type": "image",
+        "image_url": "https://evil.test/c.png",
+        "alt_text": "accuracy by hour",
+        "title": plain("Accuracy"),
+    },
     RICH,
     {"type": "markdown", "text": MARKDOWN},
     TABLE,
@@ -156,7 +190,13 @@ BLOCKS: list[Json] = [
     {"type": "task_card", "task_id": "9", "title": "alone", "status": "complete"},
     {"type": "alert", "text": plain("It runs at once"), "level": "warning"},
     {"type": "file", "external_id": "F17", "source": "remote"},
-    {"type": "video", "title": plain("How to"), "alt_text": "a talk", "video_url": "https://evil.test/v", "thumbnail_url": "https://evil.test/t.png"},
+    {
+        "type": "video",
+        "title": plain("How to"),
+        "alt_text": "a talk",
+        "video_url": "https://evil.test/v",
+        "thumbnail_url": "https://evil.test/t.png",
+    },
     {
         "type": "context_actions",
         "elements": [
@@ -193,7 +233,12 @@ FORM: Json = {
     "blocks": [
         {"type": "section", "block_id": "words", "text": marked("Fill in *all* of it")},
         asked("version", "Version", MENUS[0], dispatch_action=True),
-        asked("why", "Why", field("plain_text_input", "w", multiline=True, min_length=3, max_length=40), hint=plain("One line")),
+        asked(
+            "why",
+            "Why",
+            field("plain_text_input", "w", multiline=True, min_length=3, max_length=40),
+            hint=plain("One line"),
+        ),
         asked("short", "Incident", field("plain_text_input", "i", placeholder=plain("INC-142")), optional=True),
         asked("count", "How many", field("number_input", "n", is_decimal_allowed=False, min_value="1", max_value="9")),
         asked("mail", "Mail", field("email_text_input", "m"), optional=True),
@@ -201,7 +246,12 @@ FORM: Json = {
         asked("on", "Day", field("datepicker", "d", initial_date="2026-11-22")),
         asked("at", "Hour", field("timepicker", "t"), optional=True),
         asked("when", "Moment", field("datetimepicker", "dt", initial_date_time=1700000040)),
-        asked("parts", "Leave out", field("multi_static_select", "p", options=[option("online"), option("model")]), optional=True),
+        asked(
+            "parts",
+            "Leave out",
+            field("multi_static_select", "p", options=[option("online"), option("model")]),
+            optional=True,
+        ),
         asked("dry", "How", field("checkboxes", "c", options=[option("dry"), option("loud")]), optional=True),
         asked("band", "Band", field("radio_buttons", "r", options=[option("am"), option("fm")])),
         asked("who", "Who", field("users_select", "u"), optional=True),

@@ -21,8 +21,10 @@ BLANK = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Bla
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="stylesheet" href="/page/static/page.css"><link rel="stylesheet" href="/page/static/blocks.css"></head>
 <body><main id="place"></main></body></html>"""
-ARGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
---disable-component-update --disable-sync""".split()
+ARGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
 
 
 @dataclass

@@ -1,92 +1,23 @@
 """Block Kit as a real browser draws it: every block is seen, every press is told, and no text comes alive."""
+# ruff: noqa: F401, F811 - fixtures are imported by name
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 
-from bot.slack.views import form, lists
 from bot.slack.views.card import card
-from bot.slack.views.details import details
 from bot.slack.views.live import live
 from bot.slack.views.outcome import outcome
 from tests.practice.page import block_samples as samples
-from tests.practice.page.browser import Blank, blank_page, chromium
+from tests.practice.page.browser import Blank, blank_page
+from tests.practice.page.stage import STAGE, blank, browser, draw, modal, opened, serious, text, told
 from tests.slack import scenes
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 STATES = scenes.all_states()
-STAGE = """
-const people = new Map([["U0ANA", {id: "U0ANA", name: "ana", real_name: "Ana Ortiz", bot: false}],
-  ["U0BEN", {id: "U0BEN", name: "ben", real_name: "Ben Adler", bot: false}]]);
-const channels = new Map([["C0INC", {id: "C0INC", name: "incident-142", kind: "public", member: true}],
-  ["G0WAR", {id: "G0WAR", name: "war-room", kind: "private", member: true}]]);
-const groups = new Map([["S0ONCALL", {id: "S0ONCALL", handle: "ml-oncall"}]]);
-window.told = [];
-window.blocks = await import("/page/static/blocks.js");
-window.views = await import("/page/static/views.js");
-window.ask = (await import("/page/static/confirm.js")).confirm;
-window.ctx = {people, channels, groups, me: "U0ANA", channel: "C0INC",
-  onAction: ({action_id, block_id, value, element}) => { told.push([action_id, block_id, value, element.type]); },
-  options: async (action_id, text) => ({options: ["fares", "fees", "tolls"].filter((name) => name.includes(text))
-    .map((name) => ({text: {type: "plain_text", text: name}, value: name}))})};
-window.viewed = {...ctx, onFill: (action_id, value) => { told.push(["fill", action_id, value]); },
-  onSubmit: async (values) => { told.push(["submit", values]); }, onClose: (all) => { told.push(["close", all]); }};
-"""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """One Chromium for the module."""
-    async with chromium() as found:
-        yield found
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def opened(browser: Browser) -> AsyncIterator[Blank]:
-    """One page for the module: a reload is much faster than a new one."""
-    async with blank_page(browser) as made:
-        yield made
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def blank(opened: Blank) -> AsyncIterator[Blank]:
-    """A blank page with the modules loaded. Whatever a test does there: no error in the console, no other host."""
-    await opened.page.reload()
-    await opened.call(STAGE)
-    yield opened
-    assert opened.faults == [] and opened.foreign == []
-
-
-async def draw(blank: Blank, blocks: list[Any], **ctx: Any) -> Page:
-    await blank.call("place.replaceChildren(blocks.drawBlocks(given[0], {...window.ctx, ...given[1]}))", blocks, ctx)
-    return blank.page
-
-
-async def modal(blank: Blank, view: Any) -> Page:
-    """Draws a view as the page does: in the place of what was there."""
-    shown = {"id": "V0BOT", "depth": 1, "values": {}, "errors": {}, **view}
-    await blank.call("place.replaceChildren(views.drawModal(given[0], viewed))", shown)
-    return blank.page
-
-
-async def told(blank: Blank) -> list[Any]:
-    """What the page was told since the last look."""
-    return list(await blank.page.evaluate("told.splice(0)"))
-
-
-async def text(page: Page) -> str:
-    return await page.locator("#place").inner_text()
-
-
-async def serious(page: Page) -> list[str]:
-    found = (await Axe().run(page)).response["violations"]
-    return [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in found if v["impact"] in ("serious", "critical")]
 
 
 async def test_every_block_is_seen(blank: Blank) -> None:
@@ -115,7 +46,13 @@ async def test_mrkdwn_is_read_as_slack_reads_it(blank: Blank) -> None:
         "2023-11-14 in UTC no link\nquoted words\nand more\n- one\n- two\nx <- y\n  z *w*\nafter"
     )
     found = page.locator("#place")
-    assert await found.locator("strong, em, s, code").all_inner_texts() == ["bold", "italic", "gone", "a *b* <c>", "words"]
+    assert await found.locator("strong, em, s, code").all_inner_texts() == [
+        "bold",
+        "italic",
+        "gone",
+        "a *b* <c>",
+        "words",
+    ]
     assert await found.locator("a").evaluate_all("all => all.map((a) => [a.href, a.rel])") == [
         ["https://x.test/a?b=1&c=2", "noopener noreferrer"]
     ]
@@ -129,7 +66,10 @@ async def test_markdown_is_read(blank: Blank) -> None:
     assert await page.locator("td").all_inner_texts() == ["online", "50,000"]
     assert await page.locator("pre").inner_text() == "x = '<b>'"
     assert await page.locator("a").all_inner_texts() == ["run"]
+    assert "run bad\n" in await text(page)
     assert "snake_case_name" in await text(page)
+    page = await draw(blank, [{"type": "markdown", "text": "> " * 5900 + "deep"}])
+    await expect(page.locator("blockquote").last).to_have_text("deep")
 
 
 async def test_rich_text_is_read(blank: Blank) -> None:
@@ -138,7 +78,9 @@ async def test_rich_text_is_read(blank: Blank) -> None:
     seen = await text(page)
     assert "strong and a link@ben@ml-oncall#incident-142@channel\U0001f44b2023-11-14" in seen and '"canvas"' in seen
     assert await page.locator("ol").get_attribute("start") == "3"
-    assert await page.locator("blockquote").inner_text() == "said" and await page.locator("pre").inner_text() == "make all"
+    assert (
+        await page.locator("blockquote").inner_text() == "said" and await page.locator("pre").inner_text() == "make all"
+    )
 
 
 EVIL = "<img src=x onerror=alert(1)> <script>alert(1)</script> \"'><svg onload=alert(1)>"
@@ -156,7 +98,9 @@ async def test_no_text_comes_alive(blank: Blank) -> None:
         return f"{EVIL} {value}" if isinstance(value, str) else value
 
     page = await draw(blank, poisoned(samples.BLOCKS))
-    await blank.call("place.append(blocks.drawAttachments([{text: given[0], title: given[0], color: given[0]}], ctx))", EVIL)
+    await blank.call(
+        "place.append(blocks.drawAttachments([{text: given[0], title: given[0], color: given[0]}], ctx))", EVIL
+    )
     assert "<img src=x onerror=alert(1)>" in await text(page)
     await modal(blank, poisoned(samples.FORM) | {"type": "modal", "depth": 1, "errors": {"why": EVIL}})
     await expect(page.get_by_role("dialog")).to_contain_text("<script>alert(1)</script>")
@@ -175,17 +119,8 @@ async def test_a_run_in_every_state_is_seen(blank: Blank) -> None:
         assert "\n".join(seen).startswith(wanted)
 
 
-@pytest.mark.parametrize("name", ["waiting", "stuck", "planning"])
-async def test_details_are_seen(blank: Blank, name: str) -> None:
-    """The bot's longest modal, with and without a plan: its title, its code, and nothing in a box."""
-    page = await modal(blank, details(STATES[name]))
-    await expect(page.get_by_role("dialog", name="R-17 in detail")).to_be_visible()
-    assert await page.locator(".bk-box").count() == 0
-    assert await page.locator("pre").count() == (name != "planning")
-
-
 async def test_presses_are_told(blank: Blank) -> None:
-    """A press says which action of which block with which value; a link also opens; one at work is not pressed again."""
+    """A press says which action of which block with which value; one at work is not pressed again."""
     page = await draw(blank, [b for b in samples.BLOCKS if b.get("type") in ("actions", "context_actions", "section")])
     await page.get_by_role("button", name="Approve").click()
     await page.get_by_role("button", name="Stop the harm now").press("Enter")
@@ -270,7 +205,7 @@ async def test_menus_are_picked_with_mouse_and_keyboard(blank: Blank) -> None:
     await page.get_by_label("Day").fill("2026-11-22")
     await page.get_by_label("Hour").fill("03:15")
     moment = await page.evaluate("new Date('2026-11-22T03:15').getTime() / 1000")
-    await page.get_by_label("Date or time").fill("2026-11-22T03:15")
+    await page.get_by_label("Date and time").fill("2026-11-22T03:15")
     assert [[each[0], each[2]] for each in await told(blank)] == [
         *[["some", ["online"]], ["more", "mute"], ["ticks", ["dry"]], ["dial", "am"]],
         *[["day", "2026-11-22"], ["hour", "03:15"], ["moment", moment]],
@@ -288,119 +223,23 @@ async def test_groups_are_named_in_menus(blank: Blank) -> None:
     assert await serious(page) == []
 
 
-async def test_a_form_is_filled_in_and_sent(blank: Blank) -> None:
-    """Nothing is sent while something is wrong, which is said at its input; then every value by its action."""
-    page = await modal(blank, samples.FORM)
-    dialog = page.get_by_role("dialog", name="Everything")
-    await expect(dialog.get_by_label("Version")).to_be_focused()
-    await dialog.get_by_label("Why").fill("no")
-    await dialog.get_by_label("How many").fill("12")
-    await dialog.get_by_role("button", name="Send").click()
-    await expect(dialog.get_by_label("Version")).to_be_focused()
-    for label, problem in (
-        ("Version", "Please complete this required field."),
-        ("Why", "Please use at least 3 characters. One line"),
-        ("How many", "Please enter a number, at least 1 and at most 9."),
-        ("Band", "Please complete this required field."),
-    ):
-        await expect(dialog.get_by_label(label)).to_have_accessible_description(problem)
-        await expect(dialog.get_by_label(label)).to_have_attribute("aria-invalid", "true")
-    assert await told(blank) == [] and await serious(page) == []
-    await dialog.get_by_label("Version").fill("v1")
-    await page.keyboard.press("Enter")
-    assert await told(blank) == [["fill", "one", "v1"]]
-    await dialog.get_by_label("Why").fill("too long")
-    await dialog.get_by_label("How many").fill("3")
-    await dialog.get_by_label("Fm").check()
-    await dialog.get_by_role("button", name="Look first").click()
-    await dialog.get_by_label("Dry").last.check()
-    assert await told(blank) == [["look", "row", "look!", "button"], ["fill", "ticks", ["dry"]]]
-    await dialog.get_by_label("Incident").fill("INC-1")
-    await page.keyboard.press("Enter")
-    moment = 1700000040 // 60 * 60
-    nothing = dict.fromkeys(("m", "l", "t", "u"))
-    filled = {"one": "v1", "w": "too long", "i": "INC-1", "n": "3", "d": "2026-11-22", "dt": moment, "r": "fm", "wh": "C0INC"}
-    assert await told(blank) == [["submit", {**filled, **nothing, "p": [], "c": []}]]
-
-
-async def test_a_view_drawn_again_keeps_what_was_typed(blank: Blank) -> None:
-    """An update keeps text, choices, scroll and the focus with its selection, forgets what is gone, and shows errors."""
-    page = await modal(blank, samples.FORM)
-    why = page.get_by_label("Why")
-    await why.fill("because")
-    await why.evaluate("(field) => field.setSelectionRange(2, 4)")
-    changed = {**samples.FORM, "blocks": [{"type": "divider"}, *samples.FORM["blocks"]]}
-    await modal(blank, changed)
-    await expect(why).to_be_focused()
-    await expect(why).to_have_value("because")
-    assert await why.evaluate("(field) => [field.selectionStart, field.selectionEnd]") == [2, 4]
-    await modal(blank, {**changed, "errors": {"count": "Eight is taken"}})
-    await expect(page.get_by_label("How many")).to_be_focused()
-    await expect(page.get_by_label("How many")).to_have_accessible_description("Eight is taken")
-    await page.locator("dialog").evaluate("(drawn) => { drawn.marked = true; }")
-    await modal(blank, {**changed, "errors": {"count": "Eight is taken"}, "values": {"count": {}}})
-    assert await page.locator("dialog").evaluate("(drawn) => drawn.marked") is True
-    without = [b for b in samples.FORM["blocks"] if b.get("block_id") != "why"]
-    await modal(blank, {**samples.FORM, "blocks": without})
-    await modal(blank, samples.FORM)
-    await expect(why).to_have_value("")
-
-
-async def test_a_view_is_left(blank: Blank) -> None:
-    """Cancel and Escape leave this view, the cross all of them; Escape in an open menu only closes the menu."""
-    page = await modal(blank, samples.FORM)
-    await page.get_by_label("Version").click()
-    await page.keyboard.press("Escape")
-    await expect(page.get_by_role("listbox", name="Version")).to_be_hidden()
-    assert await told(blank) == []
-    await page.keyboard.press("Escape")
-    await page.get_by_role("button", name="Cancel").click()
-    await page.get_by_role("button", name="Close this dialog").click()
-    assert await told(blank) == [["close", False], ["close", False], ["close", True]]
-    await expect(page.get_by_role("dialog")).to_be_visible()
-
-
-async def test_the_focus_stays_in_the_modal(blank: Blank) -> None:
-    """However far one tabs, what stands behind a modal is not reached."""
-    await blank.call("document.body.prepend(Object.assign(document.createElement('button'), {textContent: 'Behind'}))")
-    page = await modal(blank, form.notice("Sorry", "Only that"))
-    for _ in range(6):
-        await page.keyboard.press("Tab")
-        at = await page.evaluate("document.activeElement.textContent")
-        assert at != "Behind"
-
-
-async def test_the_bots_own_form_and_home(blank: Blank) -> None:
-    """The rollback form is filled in by what is seen, and the Home tab shows what goes on and what can be typed."""
-    choice = form.Choice(None, "fares", ["v2", "v1"], "v2", ["flag", "online"])
-    page = await modal(blank, form.form(choice, {}))
-    await expect(page.get_by_role("combobox", name="Feature")).to_have_value("fares")
-    await page.get_by_label("Back to").click()
-    await expect(page.get_by_role("option", name="v2 live now")).to_be_visible()
-    await page.get_by_role("option", name="v1").click()
-    await page.get_by_label("Dry run: show the plan, change nothing").check()
-    await page.get_by_role("button", name="Plan it").click()
-    (_, sent), *more = await told(blank)
-    assert not more and sent == {
-        **{"form_feature": "fares", "form_version": "v1", "form_reason": None, "form_incident": None},
-        **{"form_at": None, "form_without": [], "form_dry": ["dry_run"], "form_channel": "C0INC"},
-    }
-    home = lists.home(lists.Standing("f", "v12", [STATES["working"]]), ["/rollback help - this list"])
-    await blank.call("place.replaceChildren(views.drawHome(given[0], viewed))", {"id": "V0HOME", **home})
-    await expect(page.get_by_role("region", name="Home")).to_contain_text("/rollback help - this list")
-
-
 async def test_attachments_are_seen(blank: Blank) -> None:
     """With their title, text, fields and foot, or their own blocks; a picture is a box."""
     old = {"title": "Run 17", "title_link": "https://x.test/17", "text": "*slow*", "color": "#ff0000", "footer": "ci"}
-    old |= {"pretext": "Look:", "fields": [{"title": "Part", "value": "online", "short": True}], "image_url": "https://evil.test/d"}
+    old |= {
+        "pretext": "Look:",
+        "fields": [{"title": "Part", "value": "online", "short": True}],
+        "image_url": "https://evil.test/d",
+    }
     await blank.call("place.append(blocks.drawAttachments(given[0], ctx))", [old, {"blocks": samples.BLOCKS[:1]}])
     seen = await text(blank.page)
     assert all(word in seen for word in ("Look:", "Run 17", "slow", "Part", "online", "ci", "driver_stats & co"))
     assert "not loaded from evil.test" in seen
 
 
-@pytest.mark.parametrize("look", [{"color_scheme": "light"}, {"color_scheme": "dark"}, {"viewport": {"width": 390, "height": 800}}])
+@pytest.mark.parametrize(
+    "look", [{"color_scheme": "light"}, {"color_scheme": "dark"}, {"viewport": {"width": 390, "height": 800}}]
+)
 async def test_nothing_serious_for_people_who_cannot_see_it(browser: Browser, look: dict[str, Any]) -> None:
     """axe finds nothing serious in all blocks and a form, light, dark or on a phone; nothing sticks out there."""
     async with blank_page(browser, **look) as made:

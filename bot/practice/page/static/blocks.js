@@ -1,114 +1,90 @@
 // Block Kit, block by block. What is not known here is shown as a box with its JSON, never left out.
-import { control, drawElement, picture } from "./elements.js";
-import { box, fragment, make, spoken, uid } from "./make.js";
+import { control, drawElement } from "./elements.js";
+import { box, fragment, make, uid } from "./make.js";
+import { grid } from "./markdown.js";
 import { drawMarkdown, drawMrkdwn, drawText, link, words } from "./mrkdwn.js";
 import { drawRichText } from "./rich_text.js";
 
-const STATES = { pending: ["○", "Waiting"], in_progress: ["", "In progress"], complete: ["✓", "Done"], error: ["!", "Failed"] };
-const host = (address) => (URL.canParse(address ?? "") ? new URL(address).host : "");
+const spoken = (text) => make("span.hidden", text);
 
 function section(block, ctx) {
-  const fields = block.fields?.map((field) => make("div", { class: "bk-cell" }, drawText(field, ctx)));
-  const text = make("div", { class: "bk-words" }, block.text && drawText(block.text, ctx), fields && make("div", { class: "bk-fields" }, fields));
-  const accessory = block.accessory;
+  const fields = block.fields?.map((field) => make("div", drawText(field, ctx)));
+  const text = make("div.bk-words", block.text && drawText(block.text, ctx), fields && make("div.bk-fields", fields));
+  const { accessory } = block;
   if (!accessory) return text;
-  const label = words(accessory.placeholder ?? "") || text.textContent.slice(0, 80);
-  return make("div", { class: "bk-beside" }, text, make("div", { class: "bk-accessory" }, drawElement(block, accessory, ctx, accessory.type === "overflow" ? undefined : label)));
+  const beside = accessory.type !== "overflow" && text.textContent.slice(0, 80);
+  return make("div.bk-beside", text, drawElement(block, accessory, ctx, beside));
 }
 
-const row = (kind) => (block, ctx) => make("div", { class: `bk-row ${kind}` }, block.elements.map((element) => drawElement(block, element, ctx)));
+const row = (look) => (block, ctx) => make(`div.bk-row${look}`, block.elements.map((element) => drawElement(block, element, ctx)));
 
 function image(block) {
-  const title = words(block.title ?? "") || block.alt_text || "Picture";
-  const from = host(block.image_url ?? block.slack_file?.url);
-  return box(`Picture: ${title}`, [block.alt_text !== title && block.alt_text, from && `not loaded from ${from}`].filter(Boolean).join(", "));
-}
-
-function video(block, ctx) {
-  const about = [block.author_name, words(block.description ?? ""), block.alt_text].filter(Boolean).join(" · ");
-  const made = box(`Video: ${words(block.title)}`, about);
-  if (block.title_url) made.append(link(block.title_url, "Open the video"));
-  return made;
-}
-
-function cell(part, ctx) {
-  if (part?.type === "rich_text") return drawRichText(part, ctx);
-  return part?.text ?? String(part?.value ?? "");
+  const address = block.image_url ?? block.slack_file?.url ?? "";
+  const from = URL.canParse(address) && `not loaded from ${new URL(address).host}`;
+  return box(`Picture: ${words(block.title) || block.alt_text}`, [block.title && block.alt_text, from].filter(Boolean).join(", "));
 }
 
 function table(block, ctx) {
-  const looks = (n) => {
-    const set = block.column_settings?.[n] ?? {};
-    const number = block.rows[1]?.[n]?.type === "raw_number" && !set.align;
-    return `${number ? "right" : set.align ?? ""}${set.is_wrapped ? " wrap" : ""}`.trim() || null;
+  const look = (n) => {
+    const number = block.rows[1]?.[n]?.type === "raw_number";
+    const align = block.column_settings?.[n]?.align ?? (number ? "right" : "left");
+    return /^(left|center|right)$/.test(align) ? `.${align}` : "";
   };
-  const line = (tag) => (cells) => make("tr", {}, cells.map((part, n) => make(tag, { class: looks(n), scope: tag === "th" && "col" }, cell(part, ctx))));
-  const [head, ...rest] = block.rows;
-  const caption = block.caption && make("caption", {}, block.caption);
-  const whole = make("table", {}, caption, make("thead", {}, line("th")(head)), make("tbody", {}, rest.map(line("td"))));
-  return make("div", { class: "bk-table", role: "region", tabindex: "0", "aria-label": block.caption || "Table" }, whole);
+  const cell = (part) => (part.type === "rich_text" ? drawRichText(part, ctx) : part.text ?? String(part.value ?? ""));
+  return grid(block.caption || "Table", block.rows, (tag, part, n) => make(tag + look(n), cell(part)));
 }
+
+const STATES = { __proto__: null, pending: ["○", "Waiting"], in_progress: ["", "In progress"], complete: ["✓", "Done"], error: ["!", "Failed"] };
 
 function task(block, ctx) {
   const [sign, state] = STATES[block.status] ?? STATES.pending;
-  const sources = block.sources?.map((each) => link(each.url, each.text || each.url));
-  const more = [
-    block.details && drawRichText(block.details, ctx),
-    block.output && make("div", { class: "bk-output" }, drawRichText(block.output, ctx)),
-    sources?.length && make("div", { class: "bk-row bk-sources" }, sources),
-  ].filter(Boolean);
-  const icon = make("span", { class: "bk-sign", "aria-hidden": "true" }, sign);
-  const title = make("div", { class: "bk-task-title" }, spoken(`${state}: `), block.title);
-  return make("div", { class: `bk-task ${block.status ?? "pending"}` }, icon, make("div", { class: "bk-words" }, title, more));
+  const parts = [block.details, block.output].map((part) => part && drawRichText(part, ctx));
+  const sources = block.sources?.map((each) => link(each.url, each.text));
+  const text = make("div.bk-words", make("b", spoken(`${state}: `), block.title), parts, sources && make("div.bk-row", sources));
+  return make(`div.bk-task.${block.status}`, make("span.bk-sign", { "aria-hidden": "true" }, sign), text);
 }
 
 function plan(block, ctx) {
   const tasks = block.tasks ?? [];
   const over = tasks.filter((each) => each.status === "complete").length;
-  const title = make("div", { class: "bk-plan-title" }, make("span", {}, words(block.title)), make("span", { class: "bk-about" }, `${over} of ${tasks.length}`));
-  return fragment(title, make("ol", { class: "bk-tasks" }, tasks.map((each) => make("li", {}, task(each, ctx)))));
+  const title = make("div", make("b", words(block.title)), make("small", ` ${over} of ${tasks.length}`));
+  return fragment(title, make("ol.bk-tasks", tasks.map((each) => make("li", task(each, ctx)))));
 }
 
-const LEVELS = { info: "Note", warning: "Warning", error: "Error", success: "Done" };
-
-function alert(block, ctx) {
-  const level = LEVELS[block.level] ? block.level : "default";
-  return make("div", { class: `bk-alert ${level}`, role: "note" }, LEVELS[level] && spoken(`${LEVELS[level]}: `), drawText(block.text, ctx));
-}
+const LEVELS = { info: "Note: ", warning: "Warning: ", error: "Error: ", success: "Done: " };
+const alert = (block, ctx) => make(`div.bk-alert.${block.level}`, { role: "note" }, spoken(LEVELS[block.level] ?? ""), drawText(block.text, ctx));
 
 function input(block, ctx) {
-  const label = uid("label");
-  const made = control(block, block.element, ctx, { input: true, labelled: true });
-  if (!made) return box(`Unknown element: ${block.element?.type}`, words(block.label), block.element);
-  const optional = block.optional ? make("span", { class: "bk-about" }, " (optional)") : null;
-  const name = made.group ? make("div", { id: label, class: "bk-label" }, words(block.label), optional) : make("label", { id: label, class: "bk-label", for: made.field.id }, words(block.label), optional);
-  const hint = block.hint && make("div", { class: "bk-hint", id: uid("hint") }, words(block.hint));
-  const error = make("div", { class: "bk-error", id: uid("error") });
-  if (made.group) made.field.setAttribute("aria-labelledby", label);
-  const describe = [error.id, hint?.id].filter(Boolean).join(" ");
+  const { element } = block;
+  const made = control(block, element, ctx, true);
+  if (!made) return box(`Unknown element: ${element.type}`, words(block.label), element);
+  const label = make(made.group ? "div.bk-label" : "label.bk-label", { id: uid(), for: made.group ? null : made.field.id }, words(block.label), block.optional && make("small", " (optional)"));
+  const hint = block.hint && make("small", { id: uid() }, words(block.hint));
+  const error = make("div.bk-error", { id: uid() });
   const marks = made.marks ?? [made.field];
-  marks.forEach((field) => field.setAttribute("aria-describedby", describe));
-  const required = !block.optional;
-  if (required && made.field.matches("input, textarea, [role=radiogroup]")) made.field.setAttribute("aria-required", "true");
+  if (made.group) made.field.setAttribute("aria-labelledby", label.id);
+  if (!block.optional && !made.field.matches("[role=group]")) made.field.setAttribute("aria-required", "true");
   const complain = (text) => {
-    error.textContent = text ?? "";
+    error.textContent = text || "";
     marks.forEach((field) => (text ? field.setAttribute("aria-invalid", "true") : field.removeAttribute("aria-invalid")));
   };
+  marks.forEach((field) => field.setAttribute("aria-describedby", `${error.id} ${hint?.id ?? ""}`));
   complain(ctx.errors?.[block.block_id]);
-  ctx.inputs?.push({ block, element: block.element, control: made, required, complain });
-  return fragment(name, made.node, hint, error);
+  ctx.inputs?.push({ block, element, control: made, complain });
+  return fragment(label, made.node, hint, error);
 }
 
 const BLOCKS = {
-  header: (block) => make("h3", { class: "bk-header" }, words(block.text)),
+  __proto__: null,
+  header: (block) => make("h3", words(block.text)),
   section,
-  context: row("context"),
-  actions: row("actions"),
-  context_actions: row("actions"),
+  context: row(".context"),
+  actions: row(""),
+  context_actions: row(""),
   divider: () => make("hr"),
   image,
-  video,
-  file: (block) => box("File", block.external_id ?? ""),
+  video: (block) => box(`Video: ${words(block.title)}`, block.alt_text),
+  file: (block) => box("File", block.external_id),
   rich_text: drawRichText,
   markdown: (block, ctx) => drawMarkdown(block.text, ctx),
   table,
@@ -120,36 +96,36 @@ const BLOCKS = {
 };
 
 function drawBlock(block, ctx) {
-  const kind = String(block?.type);
-  const draw = Object.hasOwn(BLOCKS, kind) ? BLOCKS[kind] : null;
-  const looks = { class: `bk k-${draw ? kind : "unknown"}`, "data-block": block?.block_id };
+  const draw = BLOCKS[block?.type];
+  const around = make(`div.bk.k-${draw ? block.type : "unknown"}`);
   try {
-    return make("div", looks, draw ? draw(block, ctx) : box(`Unknown block: ${kind}`, "", block));
+    around.append(draw ? draw(block, ctx) : box(`Unknown block: ${block?.type}`, "", block));
   } catch (wrong) {
-    return make("div", looks, box(`This ${kind} block can't be drawn`, String(wrong.message), block));
+    around.append(box(`This ${block.type} can't be drawn`, String(wrong.message), block));
   }
+  return around;
 }
 
 /** Blocks as Slack shows them. `ctx`: see docs/decisions/0013-the-practice-page.md. */
-export function drawBlocks(blocks, ctx = {}) {
-  return fragment((blocks ?? []).map((block) => drawBlock(block, ctx)));
-}
-
-const COLORS = { good: "good", warning: "warning", danger: "danger" };
+export const drawBlocks = (blocks, ctx = {}) => fragment((blocks ?? []).map((block) => drawBlock(block, ctx)));
 
 function attachment(each, ctx) {
-  const text = (words_) => words_ && drawMrkdwn(words_, ctx);
-  const title = each.title && make("div", { class: "bk-task-title" }, each.title_link ? link(each.title_link, each.title) : each.title);
-  const fields = each.fields?.map((field) => make("div", { class: field.short ? "bk-cell" : "bk-cell wide" }, make("b", {}, field.title), text(String(field.value ?? ""))));
-  const pressed = each.actions?.map((action) => box(`Old-style ${action.type}: ${action.text ?? action.name}`));
-  const pictures = ["image_url", "thumb_url"].filter((name) => each[name]).map((name) => image({ image_url: each[name], alt_text: each.fallback }));
-  const legacy = [each.author_name && make("div", { class: "bk-about" }, each.author_name), title, text(each.text), fields && make("div", { class: "bk-fields" }, fields), pictures, pressed, each.footer && make("div", { class: "bk-about" }, each.footer)];
-  const bar = make("div", { class: `bk-attachment ${COLORS[each.color] ?? ""}` }, each.blocks ? drawBlocks(each.blocks, ctx) : legacy.flat());
-  if (/^#?[0-9a-f]{6}$/i.test(each.color ?? "")) bar.style.borderInlineStartColor = `#${each.color.replace("#", "")}`;
-  return fragment(text(each.pretext), bar);
+  const text = (said) => said && drawMrkdwn(String(said), ctx);
+  const { title, color = "" } = each;
+  const fields = each.fields?.map((field) => make("div", make("b", field.title), text(field.value)));
+  const old = [
+    each.author_name && make("small", each.author_name),
+    title && make("b", each.title_link ? link(each.title_link, title) : title),
+    text(each.text),
+    fields && make("div.bk-fields", fields),
+    each.image_url && image({ image_url: each.image_url, alt_text: each.fallback ?? title }),
+    each.actions && box("Old buttons", "", each.actions),
+    each.footer && make("small", each.footer),
+  ];
+  const bar = make(`div.bk.bk-attachment${/^(good|warning|danger)$/.test(color) ? `.${color}` : ""}`, each.blocks ? drawBlocks(each.blocks, ctx) : old);
+  if (/^#?[0-9a-f]{6}$/i.test(color)) bar.style.borderColor = `#${color.replace("#", "")}`;
+  return [text(each.pretext), bar];
 }
 
 /** A message's attachments, old style or with blocks. */
-export function drawAttachments(list, ctx = {}) {
-  return fragment((list ?? []).map((each) => attachment(each, ctx)));
-}
+export const drawAttachments = (list, ctx = {}) => fragment((list ?? []).map((each) => attachment(each, ctx)));

@@ -1,132 +1,102 @@
 // Everything in a block that can be pressed, picked or filled in.
 import { confirm } from "./confirm.js";
-import { bareValue, INPUTS } from "./inputs.js";
+import { INPUTS } from "./inputs.js";
 import { box, make } from "./make.js";
 import { drawText, words } from "./mrkdwn.js";
 import { overflow, select } from "./selects.js";
 
-const HELD = { ...INPUTS, overflow };
-for (const kind of ["static", "external", "users", "conversations", "channels"]) {
-  HELD[`${kind}_select`] = HELD[`multi_${kind}_select`] = select;
-}
+const HELD = { __proto__: null, ...INPUTS, overflow };
+for (const kind of ["static", "external", "users", "conversations", "channels"]) HELD[`${kind}_select`] = HELD[`multi_${kind}_select`] = select;
+const UNNAMED = { overflow: "More actions", datepicker: "Date", timepicker: "Time", datetimepicker: "Date and time" };
 
 /** What tells an element from all others of its message or view, also after it was drawn again. */
-export const keyOf = (block, element) => `${block.block_id ?? ""}/${element.action_id ?? ""}`;
+const keyOf = (block, element) => `${block.block_id ?? ""}/${element.action_id ?? ""}`;
 
-function begun(object) {
-  const name = Object.keys(object).find((each) => each.startsWith("initial_"));
-  return name ? bareValue(name.replace("initial_value", "value"), object[name]) : null;
+function bare(held, name) {
+  if (name.endsWith("_option")) return held[name]?.value ?? null;
+  if (name.endsWith("_options")) return (held[name] ?? []).map((option) => option.value);
+  return held[name] ?? null;
 }
 
-function valueOf(block, element, ctx) {
-  const key = keyOf(block, element);
-  if (ctx.drafts?.has(key)) return { value: ctx.drafts.get(key), fresh: false };
+// What stands in it: what was typed here, else what the workspace knows, else what it begins with.
+function valueOf(block, element, ctx, key) {
+  if (ctx.drafts?.has(key)) return { value: ctx.drafts.get(key) };
   const state = ctx.values?.[block.block_id]?.[element.action_id];
-  if (!state) return { value: begun(element), fresh: true };
-  const name = Object.keys(state).find((each) => each !== "type");
-  const value = bareValue(name, state[name]);
+  const held = state ?? element;
+  const name = Object.keys(held).find((each) => (state ? each !== "type" : each.startsWith("initial_")));
+  const value = name ? bare(held, name) : null;
   return { value, fresh: value === null };
 }
 
 /** Shows that `node` is at work until `promise` is settled; pressing it does nothing meanwhile. */
 export async function whileBusy(node, promise) {
-  const mark = (on) => (on ? node.setAttribute("aria-disabled", "true") : node.removeAttribute("aria-disabled"));
-  if (!promise?.then) return promise;
-  mark(true);
-  node.classList.add("busy");
+  if (!promise?.then) return;
+  node.setAttribute("aria-disabled", "true");
   try {
-    return await promise;
+    await promise;
   } finally {
-    mark(false);
-    node.classList.remove("busy");
+    node.removeAttribute("aria-disabled");
   }
 }
 
-const isBusy = (ctx, block, element) => ctx.busy?.has(element.action_id) || ctx.busy?.has(keyOf(block, element));
+/** Whether it is at work, so that a press means nothing. */
+export const isBusy = (node) => node.getAttribute("aria-disabled") === "true";
 
 async function press(event, node, block, element, value, ctx) {
-  if (node.getAttribute("aria-disabled") === "true") return event.preventDefault();
+  if (isBusy(node)) return event.preventDefault();
   if (element.confirm) {
     event.preventDefault();
     if (!(await confirm(element.confirm, ctx))) return;
     if (node.href) open(node.href, "_blank", "noopener");
   }
-  const told = ctx.onAction?.({ action_id: element.action_id, block_id: block.block_id, value, element });
-  await whileBusy(node, told);
+  whileBusy(node, ctx.onAction?.({ action_id: element.action_id, block_id: block.block_id, value, element }));
 }
 
-function pressable(block, element, ctx, looks = {}) {
-  const address = /^(https?|mailto):/i.test(element.url ?? "") ? element.url : null;
-  const busy = isBusy(ctx, block, element);
-  const style = ["primary", "danger"].includes(element.style) ? ` ${element.style}` : "";
-  const value = looks.value ?? element.value;
-  const node = make(
-    address ? "a" : "button",
-    {
-      type: address ? null : "button",
-      href: address,
-      target: address && "_blank",
-      rel: address && "noopener noreferrer",
-      class: `bk-button${style}${busy ? " busy" : ""}`,
-      "aria-label": looks.label ?? element.accessibility_label,
-      "aria-disabled": busy && "true",
-      "data-key": `${keyOf(block, element)}/${value ?? ""}`,
-      "data-action-id": element.action_id,
-      onclick: (event) => press(event, node, block, element, value, ctx),
-    },
-    looks.text ?? words(element.text),
-  );
+function pressable(block, element, ctx, { text, value, accessibility_label: label } = element) {
+  const href = /^(https?|mailto):/i.test(element.url ?? "") ? element.url : null;
+  const key = keyOf(block, element);
+  const style = /^(primary|danger)$/.test(element.style) ? `.${element.style}` : "";
+  const attrs = href ? { href, target: "_blank", rel: "noopener noreferrer" } : { type: "button" };
+  const busy = (ctx.busy?.has(element.action_id) || ctx.busy?.has(key)) && "true";
+  const onclick = (event) => press(event, node, block, element, value, ctx);
+  const node = make(`${href ? "a" : "button"}.bk-button${style}`, { ...attrs, "aria-label": label, "aria-disabled": busy, "data-key": `${key}/${value ?? ""}`, "data-action-id": element.action_id, onclick }, words(text));
   return node;
 }
 
-function feedback(block, element, ctx) {
-  const both = [element.positive_button, element.negative_button].filter(Boolean);
-  const one = (each) => pressable(block, element, ctx, { text: words(each.text), value: each.value, label: each.accessibility_label });
-  return make("span", { class: "bk-feedback", role: "group", "aria-label": "Feedback" }, both.map(one));
-}
-
 /** A picture that stands in other blocks: its description, as pictures are never loaded from elsewhere. */
-export const picture = (element) => make("span", { class: "bk-image", role: "img", "aria-label": element.alt_text || "Picture" }, element.alt_text || "Picture");
+const picture = (element) => make("span.bk-image", { role: "img", "aria-label": element.alt_text || "Picture" }, element.alt_text || "Picture");
 
 const PRESSED = {
+  __proto__: null,
   button: pressable,
   workflow_button: pressable,
   icon_button: pressable,
-  feedback_buttons: feedback,
+  feedback_buttons: (block, element, ctx) => [element.positive_button, element.negative_button].map((each) => each && pressable(block, element, ctx, each)),
   image: (_, element) => picture(element),
   plain_text: (_, element, ctx) => drawText(element, ctx),
   mrkdwn: (_, element, ctx) => drawText(element, ctx),
 };
 
-function wires(block, element, ctx, at, again) {
+/** A control that holds a value: {node, field, read, ...}; null if nothing of this type does. `input`: in that block. */
+export function control(block, element, ctx, input, label) {
   const key = keyOf(block, element);
-  const { value, fresh } = valueOf(block, element, ctx);
-  const dispatch = !at.input || Boolean(block.dispatch_action);
+  const dispatch = !input || Boolean(block.dispatch_action);
   const more = { block_id: block.block_id, element };
-  const tell = (now) => (ctx.onFill ? ctx.onFill(element.action_id, now, more) : ctx.onAction?.({ action_id: element.action_id, value: now, ...more }));
-  const keep = (now) => ctx.drafts?.set(key, now);
-  const changed = async (now) => {
-    if (element.confirm && !(await confirm(element.confirm, ctx))) return again();
-    if (element.type !== "overflow") keep(now);
-    if (dispatch) await tell(now);
+  const tell = (value) => (ctx.onFill ? ctx.onFill(element.action_id, value, more) : ctx.onAction?.({ action_id: element.action_id, value, ...more }));
+  const keep = (value) => ctx.drafts?.set(key, value);
+  const changed = async (value) => {
+    // Who says no finds it as it was before.
+    if (element.confirm && !(await confirm(element.confirm, ctx))) return made.node.replaceWith(control(block, element, ctx, input, label).node);
+    if (element.type !== "overflow") keep(value);
+    if (dispatch) await tell(value);
   };
-  return { ctx, key, value, fresh, dispatch, tell, keep, changed, optional: Boolean(block.optional), ...at };
-}
-
-/** A control that holds a value: {node, field, read, ...}; null if nothing of this type does. */
-export function control(block, element, ctx, at = {}) {
-  const draw = Object.hasOwn(HELD, element.type) ? HELD[element.type] : null;
-  if (!draw) return null;
-  const again = () => made.node.replaceWith(control(block, element, ctx, at).node);
-  const made = draw(element, wires(block, element, ctx, at, again));
-  made.field.dataset.actionId = element.action_id;
+  const made = HELD[element.type]?.(element, { ctx, key, label, dispatch, tell, keep, changed, optional: Boolean(block.optional), ...valueOf(block, element, ctx, key) });
+  if (made) made.field.dataset.actionId = element.action_id;
   return made;
 }
 
-/** Any element of an actions, section, card or context_actions block. `label` names what has no words of its own. */
-export function drawElement(block, element, ctx, label = undefined) {
-  const draw = Object.hasOwn(PRESSED, element.type) ? PRESSED[element.type] : null;
-  if (draw) return draw(block, element, ctx);
-  const made = control(block, element, ctx, { label });
-  return made ? made.node : box(`Unknown element: ${element.type}`, "", element);
+/** Any element but those of input blocks; `beside`: the text that it stands beside, which names what has no name. */
+export function drawElement(block, element, ctx, beside) {
+  const name = words(element.placeholder) || beside || UNNAMED[element.type] || "Choices";
+  return PRESSED[element.type]?.(block, element, ctx) ?? control(block, element, ctx, false, name)?.node ?? box(`Unknown element: ${element.type}`, "", element);
 }

@@ -1,92 +1,72 @@
 // Slack's own markup, and the pieces it shares with Markdown. What is written becomes text nodes only.
-import { fragment, make } from "./make.js";
 import { drawDate } from "./dates.js";
+import { button, fragment, make, pre } from "./make.js";
 
 export { drawMarkdown } from "./markdown.js";
 
 const ENTITIES = { lt: "<", gt: ">", amp: "&" };
 const WORD = /[\p{L}\p{N}]/u;
-const WIDE = { here: "@here", channel: "@channel", everyone: "@everyone" };
 const MARKS = { "*": "strong", _: "em", "~": "s" };
-const EMOJI = {
-  white_check_mark: "✅", heavy_check_mark: "✔️", x: "❌", warning: "⚠️", rotating_light: "🚨", eyes: "👀", tada: "🎉",
-  "+1": "👍", thumbsup: "👍", "-1": "👎", thumbsdown: "👎", rewind: "⏪", hourglass: "⌛", hourglass_flowing_sand: "⏳",
-  fire: "🔥", question: "❓", exclamation: "❗", no_entry: "⛔", lock: "🔒", bell: "🔔", pushpin: "📌", heart: "❤️",
-  information_source: "ℹ️", arrow_right: "➡️", large_green_circle: "🟢", red_circle: "🔴", large_yellow_circle: "🟡",
-};
+const EMOJI = { white_check_mark: "✅", x: "❌", warning: "⚠️", rotating_light: "🚨", eyes: "👀", tada: "🎉", "+1": "👍", "-1": "👎", thumbsup: "👍" };
+const NAMED = /:([a-z0-9_+'-]+):/y;
 
 /** The three entities Slack knows, as characters. */
 export const decode = (text) => text.replace(/&(lt|gt|amp);/g, (_, name) => ENTITIES[name]);
 
 /** The sign of an emoji, or its `:name:`. */
-export const emoji = (name) => EMOJI[name.split("::")[0]] ?? `:${name}:`;
+export const emoji = (name) => EMOJI[name] ?? `:${name}:`;
+
+/** The words of a plain_text object or a string, as a string. */
+export function words(object) {
+  const text = decode(object?.text ?? object ?? "");
+  return object?.emoji === false ? text : text.replace(new RegExp(NAMED, "g"), (_, name) => emoji(name));
+}
 
 /** A link, if its address is one that can do no harm; else its label as text. */
 export function link(address, label) {
-  const harmless = /^(https?:\/\/|mailto:|tel:)/i.test(address);
-  if (!harmless) return fragment(label || address);
+  if (!/^(https?:\/\/|mailto:|tel:)/i.test(address)) return fragment(label || address);
   return make("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, label || address);
 }
 
 /** A person's name as a mention; it stands out if it is the reader's own. */
-export function mention(id, ctx, label = "") {
+export function mention(id, ctx, label) {
   const person = ctx.people?.get(id);
-  const own = id === ctx.me ? " own" : "";
-  return make("span", { class: `mk-mention${own}`, title: person?.real_name }, `@${person?.name ?? (label || id)}`);
+  return make(`span.mk-mention${id === ctx.me ? ".own" : ""}`, { title: person?.real_name }, `@${person?.name ?? (label || id)}`);
 }
 
-/** A channel's name; a button where the page can open it. */
-export function channelName(id, ctx, label = "") {
-  const name = `#${ctx.channels?.get(id)?.name ?? (label || id)}`;
-  if (!ctx.onChannel || !ctx.channels?.has(id)) return make("span", { class: "mk-mention" }, name);
-  return make("button", { type: "button", class: "mk-mention", onclick: () => ctx.onChannel(id) }, name);
+/** A channel's name; a button where the page can open it (`ctx.onChannel`). */
+export function channelName(id, ctx, label) {
+  const known = ctx.channels?.get(id);
+  const name = `#${known?.name ?? (label || id)}`;
+  return known && ctx.onChannel ? button("mk-mention", { onclick: () => ctx.onChannel(id) }, name) : make("span.mk-mention", name);
 }
 
 /** A user group's handle. */
-export function groupName(id, ctx, label = "") {
+export function groupName(id, ctx, label) {
   const handle = ctx.groups?.get(id)?.handle;
-  return make("span", { class: "mk-mention" }, handle ? `@${handle}` : label || id);
+  return make("span.mk-mention", handle ? `@${handle}` : label || id);
 }
 
 /** @here, @channel or @everyone. */
-export const wide = (range) => make("span", { class: "mk-mention own" }, WIDE[range] ?? `@${range}`);
+export const wide = (range) => make("span.mk-mention.own", `@${range}`);
 
 function token(whole, ctx) {
-  const [, kind, id, , label] = /^([@#!]?)([^|]*)(\|(.*))?$/s.exec(whole).map((part) => decode(part ?? ""));
+  const [, kind, id, label] = /^([@#!]?)([^|]*)(?:\|(.*))?$/s.exec(whole).map((part) => decode(part ?? ""));
   if (kind === "@") return mention(id, ctx, label);
   if (kind === "#") return channelName(id, ctx, label);
   if (kind === "") return link(id, label);
-  const [name, ...more] = id.split("^");
-  if (name === "subteam") return groupName(more[0], ctx, label);
-  if (name === "date") return drawDate(Number(more[0]), more[1] ?? "", label, more[2], link);
-  return WIDE[name] ? wide(name) : make("span", { class: "mk-mention" }, label || `<${kind}${id}>`);
+  const [name, first, format, address] = id.split("^");
+  if (name === "subteam") return groupName(first, ctx, label);
+  if (name !== "date") return /^(here|channel|everyone)$/.test(name) ? wide(name) : make("span.mk-mention", label || `<!${id}>`);
+  const date = drawDate(Number(first), format, label);
+  return address ? link(address, date) : date;
 }
 
-/** One of Slack's `<...>` at `at`: a mention, a link or a date. */
-export function angle(text, at, ctx) {
-  const found = match(/<([^<>\n]+)>/y, text, at);
-  return found && { node: token(found[1], ctx), end: at + found[0].length };
-}
-
-/** An address written out in the text at `at`. */
-export function bare(text, at) {
-  if (at > 0 && WORD.test(text[at - 1])) return null;
-  const found = match(/https?:\/\/[^\s<>|]+/y, text, at);
-  if (!found) return null;
-  const address = found[0].replace(/[.,;:!?)\]'"]+$/, "");
-  return { node: link(decode(address)), end: at + address.length };
-}
-
-/** `code` at `at`; nothing in it means anything. */
-export function code(text, at) {
-  const found = match(/`([^`\n]+)`/y, text, at);
-  return found && { node: make("code", {}, decode(found[1])), end: at + found[0].length };
-}
-
-/** A sticky expression at `at`. */
-export function match(expression, text, at) {
+/** A sticky expression at `at`, made into a node: `{node, end}`, or nothing. */
+export function match(expression, text, at, draw) {
   expression.lastIndex = at;
-  return expression.exec(text);
+  const found = expression.exec(text);
+  return found && { node: draw?.(found), end: at + found[0].length };
 }
 
 /** Goes through `text` once; `special(text, at)` says what begins there: `{node, end}` or nothing. */
@@ -105,10 +85,19 @@ export function scan(text, special) {
   return made;
 }
 
+/** What both kinds of markup have: `code`, Slack's `<...>`, and addresses written out. */
+export function common(text, at, ctx, bare = true) {
+  const sign = text[at];
+  if (sign === "`") return match(/`([^`\n]+)`/y, text, at, (found) => make("code", decode(found[1])));
+  if (sign === "<") return match(/<([^<>\n]+)>/y, text, at, (found) => token(found[1], ctx));
+  if (sign !== "h" || !bare || WORD.test(text[at - 1] ?? "")) return null;
+  return match(/https?:\/\/[^\s<>|]*[^\s<>|.,;:!?)\]'"]/y, text, at, (found) => link(decode(found[0])));
+}
+
 function closing(text, from, mark) {
   for (let at = from; at < text.length && text[at] !== "\n"; at++) {
     const skip = match(/`[^`\n]+`|<[^<>\n]+>/y, text, at);
-    if (skip) at += skip[0].length - 1;
+    if (skip) at = skip.end - 1;
     else if (text[at] === mark && at > from && !/\s/.test(text[at - 1]) && !WORD.test(text[at + 1] ?? "")) return at;
   }
   return -1;
@@ -116,20 +105,17 @@ function closing(text, from, mark) {
 
 function marked(text, at, ctx, rules) {
   const mark = text[at];
-  if ((at > 0 && (WORD.test(text[at - 1]) || text[at - 1] === mark)) || /\s/.test(text[at + 1] ?? " ")) return null;
+  const before = text[at - 1] ?? " ";
+  if (WORD.test(before) || before === mark || /\s/.test(text[at + 1] ?? " ")) return null;
   const end = closing(text, at + 1, mark);
-  return end < 0 ? null : { node: make(MARKS[mark], {}, inline(text.slice(at + 1, end), ctx, rules)), end: end + 1 };
+  return end < 0 ? null : { node: make(MARKS[mark], inline(text.slice(at + 1, end), ctx, rules)), end: end + 1 };
 }
 
 function inline(text, ctx, rules) {
   return scan(text, (all, at) => {
-    const sign = all[at];
-    if (sign === "`") return code(all, at);
-    if (sign === "<") return angle(all, at, ctx);
-    if (MARKS[sign]) return marked(all, at, ctx, rules);
-    if (sign === "h" && !rules.verbatim) return bare(all, at);
-    const found = sign === ":" && match(/:([a-z0-9_+'-]+):/y, all, at);
-    return found && EMOJI[found[1]] ? { node: EMOJI[found[1]], end: at + found[0].length } : null;
+    if (MARKS[all[at]]) return marked(all, at, ctx, rules);
+    if (all[at] === ":") return match(NAMED, all, at, (found) => emoji(found[1]));
+    return common(all, at, ctx, !rules.verbatim);
   });
 }
 
@@ -138,47 +124,36 @@ const ITEM = /^\s*(?:[-•◦▪]|\d+[.)]) /;
 
 function lines(text, ctx, rules) {
   const made = fragment();
-  let held = [];
-  let quoted = false;
-  const flush = () => {
-    const drawn = fragment(...held.flatMap((line, n) => [n > 0 && !held[n - 1].item && !line.item && "\n", line.node]));
-    if (held.length) made.append(quoted ? make("blockquote", {}, drawn) : drawn);
-    held = [];
-  };
+  let place = made;
+  let open = false; // whether what stands last in `place` needs a line break before more of it
   for (const line of text.split("\n")) {
-    if (QUOTE.test(line) !== quoted) flush();
-    quoted = QUOTE.test(line);
-    const node = inline(quoted ? line.replace(QUOTE, "") : line, ctx, rules);
+    const quoted = QUOTE.test(line);
+    if (quoted !== (place !== made)) {
+      place = quoted ? make("blockquote") : made;
+      if (quoted) made.append(place);
+      open = false;
+    }
     const item = ITEM.test(line);
-    held.push({ item, node: item ? make("span", { class: "mk-item" }, node) : node });
+    const drawn = inline(line.replace(QUOTE, ""), ctx, rules);
+    if (open && !item) place.append("\n");
+    place.append(item ? make("span.mk-item", drawn) : drawn);
+    open = !item;
   }
-  flush();
   return made;
 }
 
 /** Slack's mrkdwn as it is read. `rules.verbatim`: addresses that are only written out are no links. */
 export function drawMrkdwn(text, ctx = {}, rules = {}) {
-  const whole = make("span", { class: "mk" });
-  let from = 0;
-  for (const found of text.matchAll(/```\n?([\s\S]+?)\n?```\n?/g)) {
-    const before = text.slice(from, found.index).replace(/\n$/, "");
-    if (before) whole.append(lines(before, ctx, rules));
-    whole.append(make("pre", { class: "bk-pre", tabindex: "0" }, decode(found[1].replace(/<([^<>|\n]+)\|?[^<>\n]*>/g, "$1"))));
-    from = found.index + found[0].length;
-  }
-  if (from < text.length || from === 0) whole.append(lines(text.slice(from), ctx, rules));
-  return fragment(whole);
+  const parts = text.split(/\n?```\n?([^]+?)\n?```\n?/);
+  const drawn = parts.map((part, n) => {
+    if (n % 2) return pre(decode(part.replace(/<([^<>|\n]+)\|?[^<>\n]*>/g, "$1")));
+    return (part || parts.length === 1) && lines(part, ctx, rules);
+  });
+  return fragment(make("span.mk", drawn));
 }
 
-/** A text object of either type. */
+/** A text object of either type, or a string. */
 export function drawText(object, ctx = {}) {
-  if (typeof object === "string") return drawText({ type: "plain_text", text: object }, ctx);
-  if (object?.type === "mrkdwn") return drawMrkdwn(object.text, ctx, { verbatim: object.verbatim });
-  return fragment(make("span", { class: "mk" }, words(object)));
-}
-
-/** The words of a plain_text object or a string, as a string. */
-export function words(object) {
-  const text = decode(typeof object === "string" ? object : object?.text ?? "");
-  return object?.emoji === false ? text : text.replace(/:([a-z0-9_+'-]+):/g, (all, name) => EMOJI[name] ?? all);
+  if (object?.type === "mrkdwn") return drawMrkdwn(object.text, ctx, object);
+  return fragment(make("span.mk", words(object)));
 }

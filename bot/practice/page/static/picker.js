@@ -1,186 +1,166 @@
 // A menu that is searched by typing, for one thing or many: every *_select of Block Kit.
-import { fragment, make, uid } from "./make.js";
+import { button, make, uid } from "./make.js";
 
 const WAIT = 150; // ms after the last letter before others are asked for options
 
-/** Keeps a popover at its anchor, above it where there is more room, until it is closed. */
+/** Opens a popover at its anchor, above it where there is more room, and keeps it there until it is closed. */
 export function place(popover, anchor) {
   const put = () => {
     const at = anchor.getBoundingClientRect();
     const below = innerHeight - at.bottom - 8;
     const up = below < 160 && at.top > below;
-    const width = Math.min(Math.max(at.width, 192), innerWidth - 16);
-    popover.style.width = `${popover.matches(".bk-menu") ? "" : width}px`;
-    popover.style.maxHeight = `${Math.min(320, up ? at.top - 8 : below)}px`;
-    popover.style.left = `${Math.max(8, Math.min(at.left, innerWidth - Math.max(popover.offsetWidth, 64) - 8))}px`;
-    popover.style.top = up ? "auto" : `${at.bottom + 4}px`;
-    popover.style.bottom = up ? `${innerHeight - at.top + 4}px` : "auto";
+    Object.assign(popover.style, {
+      minWidth: `${Math.min(at.width, innerWidth - 16)}px`,
+      maxHeight: `${Math.min(320, up ? at.top - 8 : below)}px`,
+      left: `${Math.max(8, Math.min(at.left, innerWidth - popover.offsetWidth - 8))}px`,
+      top: up ? "auto" : `${at.bottom + 4}px`,
+      bottom: up ? `${innerHeight - at.top + 4}px` : "auto",
+    });
   };
+  const shown = new AbortController();
+  const { signal } = shown;
   popover.showPopover();
   put();
-  addEventListener("scroll", put, true);
-  addEventListener("resize", put);
-  popover.addEventListener("toggle", function closed() {
-    if (popover.matches(":popover-open")) return;
-    removeEventListener("scroll", put, true);
-    removeEventListener("resize", put);
-    popover.removeEventListener("toggle", closed);
-  });
+  addEventListener("scroll", put, { capture: true, signal });
+  addEventListener("resize", put, { signal });
+  popover.addEventListener("toggle", () => popover.matches(":popover-open") || shown.abort(), { signal });
 }
 
-const fitting = (groups, text) => {
-  const wanted = text.trim().toLowerCase();
-  const fits = (option) => `${option.text} ${option.about ?? ""}`.toLowerCase().includes(wanted);
-  return groups.map((group) => ({ ...group, options: group.options.filter(fits) })).filter((g) => g.options.length);
-};
+/** One thing in a list: its words, and a line about it. */
+export const optionRow = (what, attrs, option) => make(`${what}.bk-option`, attrs, make("span", option.text), option.about && make("small", option.about));
 
 /**
  * A combobox. `spec`: {groups: [{label?, options: [{value, text, about?}]}] or load(text) -> Promise of such groups,
- * chosen: [option], many, most, least, clears, placeholder, label, changed(values)}. Answers {node, field, read}.
+ * chosen: [option], many, most, least, clears, placeholder, label, key, changed(values)}. Answers {node, field, read}.
  */
 export function picker(spec) {
-  const state = { chosen: [...spec.chosen], shown: [], active: -1, asked: 0, timer: 0, before: "" };
-  const list = make("div", { class: "bk-list", id: uid("list"), role: "listbox", popover: "manual", "aria-label": spec.label || "Options", "aria-multiselectable": spec.many && "true" });
-  const field = make("input", { type: "text", class: "bk-pick", role: "combobox", id: uid("pick"), autocomplete: "off", spellcheck: "false", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": list.id });
-  const tokens = make("span", { class: "bk-tokens" });
-  const node = make("div", { class: "bk-picker" }, tokens, field, list);
+  let { chosen } = spec;
+  let rows = []; // what can be taken now
+  let active = -1;
+  let asked = 0;
+  const list = make("div.bk-list", { id: uid(), role: "listbox", popover: "manual", "aria-label": spec.label || "Options", "aria-multiselectable": spec.many && "true" });
+  const field = make("input.bk-pick", { id: uid(), type: "text", role: "combobox", autocomplete: "off", spellcheck: "false", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": list.id, "aria-label": spec.label, "data-key": spec.key });
+  const tokens = make("span.bk-tokens");
   const isOpen = () => list.matches(":popover-open");
-  const values = () => state.chosen.map((option) => option.value);
-
-  function token(option) {
-    const take = () => (choose(option), told(), field.focus());
-    return make("span", { class: "bk-token" }, option.text, make("button", { type: "button", "aria-label": `Remove ${option.text}`, onclick: take }, "×"));
-  }
+  const values = () => chosen.map((option) => option.value);
+  const holds = (option) => values().includes(option.value);
+  let before = String(values());
 
   function settle() {
-    field.placeholder = spec.many && state.chosen.length ? "" : spec.placeholder;
-    field.value = spec.many ? "" : state.chosen[0]?.text ?? "";
+    field.placeholder = spec.many && chosen.length ? "" : spec.placeholder;
+    field.value = spec.many ? "" : chosen[0]?.text ?? "";
   }
 
-  // Only when something was chosen: a token that has the focus must not be replaced because the field lost it.
-  const retoken = () => spec.many && tokens.replaceChildren(...state.chosen.map(token));
-
   function told() {
-    const now = JSON.stringify(values());
-    if (now === state.before) return;
-    state.before = now;
+    if (String(values()) === before) return;
+    before = String(values());
     spec.changed(values());
   }
 
+  function token(option) {
+    const take = () => (choose(option), told(), field.focus());
+    return make("span.bk-token", option.text, button("quiet", { "aria-label": `Remove ${option.text}`, onclick: take }, "×"));
+  }
+
   function choose(option) {
-    const has = values().includes(option.value);
-    if (!spec.many) state.chosen = [option];
-    else if (has) state.chosen = state.chosen.filter((each) => each.value !== option.value);
-    else if (state.chosen.length < (spec.most ?? Infinity)) state.chosen.push(option);
-    retoken();
+    if (!spec.many) chosen = [option];
+    else if (holds(option)) chosen = chosen.filter((each) => each.value !== option.value);
+    else if (chosen.length < (spec.most ?? Infinity)) chosen = [...chosen, option];
+    // Only here: a token that has the focus must not be replaced because the field lost it.
+    if (spec.many) tokens.replaceChildren(...chosen.map(token));
     settle();
   }
 
+  function activate(n) {
+    rows[active]?.classList.remove("active");
+    active = n;
+    rows[n]?.classList.add("active");
+    rows[n]?.scrollIntoView({ block: "nearest" });
+    if (rows[n]) field.setAttribute("aria-activedescendant", rows[n].id);
+    else field.removeAttribute("aria-activedescendant");
+  }
+
   function row(option) {
-    const about = option.about && make("span", { class: "bk-about" }, option.about);
-    const picked = String(values().includes(option.value));
-    const take = () => taken(state.shown.indexOf(made));
-    const made = make("div", { role: "option", id: uid("option"), class: "bk-option", "aria-selected": picked, onclick: take }, make("span", {}, option.text), about);
+    const made = optionRow("div", { role: "option", id: uid(), "aria-selected": String(holds(option)), onclick: () => taken(option) }, option);
     made.option = option;
-    state.shown.push(made);
+    rows.push(made);
     return made;
   }
 
   function say(text) {
-    state.shown = [];
-    list.replaceChildren(make("div", { role: "option", "aria-disabled": "true", "aria-selected": "false", class: "bk-option none" }, text));
+    rows = [];
+    list.replaceChildren(make("div.bk-option.none", { role: "option", "aria-disabled": "true" }, text));
     activate(-1);
   }
 
   function show(groups) {
-    state.shown = [];
-    if (!groups.some((group) => group.options.length)) return say("Nothing found");
-    list.replaceChildren(
-      ...groups.map((group) => {
-        const rows = group.options.map(row);
-        const name = group.label && make("div", { class: "bk-group", "aria-hidden": "true" }, group.label);
-        return group.label ? make("div", { role: "group", "aria-label": group.label }, name, rows) : fragment(rows);
-      }),
-    );
-    activate(Math.max(0, state.shown.findIndex((each) => values().includes(each.option.value))));
-  }
-
-  function activate(n) {
-    state.shown[state.active]?.classList.remove("active");
-    state.active = n;
-    const at = state.shown[n];
-    at?.classList.add("active");
-    at?.scrollIntoView({ block: "nearest" });
-    if (at) field.setAttribute("aria-activedescendant", at.id);
-    else field.removeAttribute("aria-activedescendant");
+    rows = [];
+    const full = groups.filter((group) => group.options.length);
+    if (!full.length) return say("Nothing found");
+    const named = ({ label, options }) => make("div", { role: "group", "aria-label": label }, make("small.bk-group", { "aria-hidden": "true" }, label), options.map(row));
+    list.replaceChildren(...full.flatMap((group) => (group.label ? named(group) : group.options.map(row))));
+    activate(Math.max(0, rows.findIndex((each) => holds(each.option))));
   }
 
   function fill(text) {
-    if (spec.groups) return show(fitting(spec.groups, text));
+    const fits = (option) => `${option.text} ${option.about ?? ""}`.toLowerCase().includes(text.trim().toLowerCase());
+    if (spec.groups) return show(spec.groups.map((group) => ({ ...group, options: group.options.filter(fits) })));
+    const mine = ++asked;
     if (text.length < (spec.least ?? 0)) return say(`Type ${spec.least} or more letters`);
-    const asked = ++state.asked;
-    if (!state.shown.length) say("Looking…");
-    clearTimeout(state.timer);
-    state.timer = setTimeout(async () => {
+    if (!rows.length) say("Looking…");
+    setTimeout(async () => {
+      if (mine !== asked) return;
       const groups = await spec.load(text).catch(() => null);
-      if (asked === state.asked) groups ? show(groups) : say("Couldn't load the options");
+      if (mine === asked) groups ? show(groups) : say("Couldn't load the options");
     }, text ? WAIT : 0);
   }
 
   function open(text = "") {
-    if (!isOpen()) {
-      place(list, node);
-      field.setAttribute("aria-expanded", "true");
-    }
+    if (!isOpen()) place(list, node);
+    field.setAttribute("aria-expanded", "true");
     fill(text);
   }
 
   function close() {
     if (isOpen()) list.hidePopover();
     field.setAttribute("aria-expanded", "false");
+    asked++;
+    settle();
     activate(-1);
-    state.asked++;
+    told();
   }
 
-  function taken(n) {
-    const option = state.shown[n]?.option;
-    if (!option) return;
+  function taken(option) {
     choose(option);
-    if (spec.many) return open();
-    close();
-    told();
+    spec.many ? open() : close();
   }
 
   function left() {
-    const emptied = !spec.many && spec.clears && field.value === "" && state.chosen.length;
-    if (emptied) state.chosen = [];
+    if (!spec.many && spec.clears && !field.value) chosen = [];
     close();
-    settle();
-    told();
   }
 
-  const step = (by) => (isOpen() ? activate((state.active + by + state.shown.length) % (state.shown.length || 1)) : open());
+  const step = (by) => (isOpen() ? activate((active + by + rows.length) % (rows.length || 1)) : open());
   const keys = {
     ArrowDown: () => step(1),
     ArrowUp: () => step(-1),
-    Enter: () => (isOpen() && state.active >= 0 ? taken(state.active) : left()),
-    Escape: () => isOpen() && (close(), settle(), told()),
-    Backspace: () => spec.many && !field.value && state.chosen.length && (choose(state.chosen.at(-1)), told()),
+    Enter: () => (rows[active] && isOpen() ? taken(rows[active].option) : left()),
+    Escape: close,
+    Backspace: () => spec.many && !field.value && chosen.length && (choose(chosen.at(-1)), told()),
   };
   field.addEventListener("keydown", (event) => {
-    const wasOpen = isOpen();
-    keys[event.key]?.();
-    if (event.key.startsWith("Arrow") || (wasOpen && ["Enter", "Escape"].includes(event.key))) {
-      event.preventDefault();
-      event.stopPropagation();
-    }
+    const meant = event.key.startsWith("Arrow") || (isOpen() && ["Enter", "Escape"].includes(event.key));
+    if (Object.hasOwn(keys, event.key)) keys[event.key]();
+    if (!meant) return;
+    event.preventDefault();
+    event.stopPropagation();
   });
   field.addEventListener("input", () => open(field.value));
   field.addEventListener("click", () => (isOpen() ? close() : (field.select(), open())));
   field.addEventListener("blur", left);
   for (const part of [list, tokens]) part.addEventListener("pointerdown", (event) => event.preventDefault());
-  retoken();
+  if (spec.many) tokens.append(...chosen.map(token));
   settle();
-  state.before = JSON.stringify(values());
+  const node = make("div.bk-picker", tokens, field, list);
   return { node, field, read: () => (spec.many ? values() : values()[0] ?? null) };
 }

@@ -1,63 +1,55 @@
 // The menus of Block Kit: what each kind of select offers, and the overflow menu.
-import { make, uid } from "./make.js";
+import { button, make, uid } from "./make.js";
 import { words } from "./mrkdwn.js";
-import { picker, place } from "./picker.js";
+import { optionRow, picker, place } from "./picker.js";
 
-const option = (each) => ({ value: each.value, text: words(each.text), about: each.description && words(each.description) });
+const option = (each) => ({ value: each.value, text: words(each.text), about: words(each.description), url: each.url });
 
 function groups(found) {
-  if (Array.isArray(found)) return [{ options: found.map(option) }];
-  const many = found?.option_groups?.map((group) => ({ label: words(group.label), options: group.options.map(option) }));
-  return many ?? [{ options: (found?.options ?? []).map(option) }];
+  const grouped = found?.option_groups?.map((group) => ({ label: words(group.label), options: group.options.map(option) }));
+  return grouped ?? [{ options: (found?.options ?? found ?? []).map(option) }];
 }
 
 function people(ctx) {
   const all = [...(ctx.people?.values() ?? [])].filter((person) => !person.bot);
-  return [{ options: all.map((person) => ({ value: person.id, text: person.name, about: person.real_name })) }];
+  return all.map((person) => ({ value: person.id, text: person.name, about: person.real_name }));
 }
 
-function channels(ctx, element) {
-  const kinds = element.type.endsWith("channels_select") ? ["public"] : element.filter?.include ?? ["public", "private", "im"];
+function channels(ctx, kinds) {
   const all = [...(ctx.channels?.values() ?? [])].filter((each) => kinds.includes(each.kind) && (each.member || each.kind === "public"));
   const name = (each) => (each.kind === "im" ? `@${ctx.people?.get(each.im_user)?.name ?? each.name}` : `#${each.name}`);
-  return [{ options: all.map((each) => ({ value: each.id, text: name(each) })) }];
+  return all.map((each) => ({ value: each.id, text: name(each) }));
 }
 
-function source(element, io) {
+function source(element, ctx) {
   const kind = element.type.replace("multi_", "");
-  if (kind === "users_select") return { groups: people(io.ctx) };
-  if (kind !== "external_select") return { groups: kind === "static_select" ? groups(element) : channels(io.ctx, element) };
-  const typed = async (text) => (text ? [{ value: text, text: { text } }] : []);
-  const ask = io.ctx.options ?? ((_, text) => typed(text));
+  if (kind === "static_select") return { groups: groups(element) };
+  if (kind === "users_select") return { groups: [{ options: people(ctx) }] };
+  if (kind === "channels_select") return { groups: [{ options: channels(ctx, ["public"]) }] };
+  if (kind === "conversations_select") return { groups: [{ options: channels(ctx, element.filter?.include ?? ["public", "private", "im"]) }] };
+  const ask = ctx.options ?? (async (_, text) => (text ? [{ value: text, text }] : []));
   return { load: async (text) => groups(await ask(element.action_id, text)), least: element.min_query_length ?? 3 };
-}
-
-function beginning(element, io) {
-  const here = element.default_to_current_conversation && io.fresh ? io.ctx.channel : null;
-  return [io.value ?? here ?? []].flat();
 }
 
 /** Every *_select; (element, io) -> {node, field, read}. */
 export function select(element, io) {
   const many = element.type.startsWith("multi_");
-  const from = source(element, io);
-  const begun = [element.initial_option ?? element.initial_options ?? []].flat().map(option);
-  const known = [...(from.groups ?? []).flatMap((group) => group.options), ...begun];
-  const label = io.label ?? (io.labelled ? null : words(element.placeholder ?? "") || "Choose");
-  const spec = {
+  const from = source(element, io.ctx);
+  const begun = [element.initial_option ?? element.initial_options ?? []].flat();
+  const known = [...(from.groups ?? []).flatMap((group) => group.options), ...(from.load ? begun.map(option) : [])];
+  const here = element.default_to_current_conversation && io.fresh ? io.ctx.channel : null;
+  const chosen = [io.value ?? here ?? []].flat();
+  return picker({
     ...from,
     many,
+    key: io.key,
     most: element.max_selected_items,
     clears: io.optional,
-    label,
-    placeholder: words(element.placeholder ?? "") || (many ? "Select options" : "Select an item"),
-    chosen: beginning(element, io).map((value) => known.find((each) => each.value === value) ?? { value, text: String(value) }),
+    label: io.label,
+    placeholder: words(element.placeholder) || (many ? "Select options" : "Select an item"),
+    chosen: chosen.map((value) => known.find((each) => each.value === value) ?? { value, text: String(value) }),
     changed: (values) => io.changed(many ? values : values[0] ?? null),
-  };
-  const made = picker(spec);
-  made.field.dataset.key = io.key;
-  if (label) made.field.setAttribute("aria-label", label);
-  return made;
+  });
 }
 
 /** A button with a menu behind it. */
@@ -66,26 +58,26 @@ export function overflow(element, io) {
     menu.hidePopover();
     if (back) field.focus();
   };
-  const go = (each) => () => {
-    close(true);
-    if (/^https?:/i.test(each.url ?? "")) open(each.url, "_blank", "noopener");
-    io.changed(each.value);
-  };
-  const items = element.options.map((each) =>
-    make("button", { type: "button", role: "menuitem", tabindex: "-1", class: "bk-option", onclick: go(each) }, make("span", {}, words(each.text)), each.description && make("span", { class: "bk-about" }, words(each.description))),
-  );
-  const menu = make("div", { class: "bk-list bk-menu", role: "menu", id: uid("menu"), popover: "auto", "aria-label": "More actions" }, items);
-  const field = make("button", { type: "button", class: "bk-button bk-more", "data-key": io.key, "aria-haspopup": "menu", "aria-expanded": "false", "aria-label": io.label ?? "More actions", onclick: () => (menu.matches(":popover-open") ? close() : (place(menu, field), items[0].focus())) }, "⋯");
+  const items = element.options.map(option).map((each) => {
+    const go = () => {
+      close(true);
+      if (/^https?:/i.test(each.url ?? "")) open(each.url, "_blank", "noopener");
+      io.changed(each.value);
+    };
+    return optionRow("button", { type: "button", role: "menuitem", tabindex: -1, onclick: go }, each);
+  });
+  const menu = make("div.bk-list", { role: "menu", popover: "auto", "aria-label": io.label }, items);
+  const field = button("bk-button", { "data-key": io.key, "aria-haspopup": "menu", "aria-expanded": "false", "aria-label": io.label, onclick: () => (place(menu, field), items[0].focus()) }, "⋯");
   menu.addEventListener("toggle", () => field.setAttribute("aria-expanded", String(menu.matches(":popover-open"))));
   menu.addEventListener("keydown", (event) => {
     const at = items.indexOf(document.activeElement);
     const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[event.key];
-    if (to !== undefined) items.at(to % items.length).focus();
-    else if (event.key === "Escape") close(true);
-    else if (event.key === "Tab") return close();
+    if (event.key === "Tab") return close();
+    if (event.key === "Escape") close(true);
+    else if (to !== undefined) items.at(to % items.length).focus();
     else return;
     event.preventDefault();
     event.stopPropagation();
   });
-  return { node: make("span", { class: "bk-overflow" }, field, menu), field, read: () => undefined };
+  return { node: make("span", field, menu), field, read: () => undefined };
 }

@@ -1,124 +1,108 @@
 // Modals and the Home tab. A view that is drawn again keeps what was typed and where the focus was.
 import { drawBlocks } from "./blocks.js";
-import { whileBusy } from "./elements.js";
+import { isBusy, whileBusy } from "./elements.js";
 import { problemOf } from "./inputs.js";
-import { fragment, giveFocus, make, onceShown, uid, whereFocus } from "./make.js";
+import { button, fragment, giveFocus, make, onceShown, uid, whereFocus } from "./make.js";
 import { words } from "./mrkdwn.js";
 
 const MOST_REMEMBERED = 20;
-const drafts = new Map(); // view id -> what was typed there, by block and action
+const typed = new Map(); // view id -> what was filled in there, by block and action
 
 function draftsOf(id) {
-  const held = drafts.get(id) ?? new Map();
-  drafts.delete(id);
-  drafts.set(id, held);
-  if (drafts.size > MOST_REMEMBERED) drafts.delete(drafts.keys().next().value);
+  const held = typed.get(id) ?? new Map();
+  typed.delete(id);
+  typed.set(id, held);
+  if (typed.size > MOST_REMEMBERED) typed.delete(typed.keys().next().value);
   return held;
 }
 
-/** Takes up where the last drawing of the same view is: its focus and how far it was scrolled. */
+// The last drawing of the same view: its focus, how far it was scrolled, which errors it showed.
 function lastDrawn(id) {
   const old = [...document.querySelectorAll("[data-view]")].find((node) => node.dataset.view === id);
-  return old && { old, mark: whereFocus(old), top: (old.querySelector(".bk-body") ?? old).scrollTop, errors: old.errorsShown };
+  return old && { old, mark: whereFocus(old), top: old.querySelector(".bk-body")?.scrollTop };
 }
 
 function body(view, ctx, inputs) {
-  const held = draftsOf(view.id);
-  const inner = { ...ctx, drafts: held, values: view.values ?? {}, errors: view.errors ?? {}, inputs };
-  const drawn = fragment(drawBlocks(view.blocks, inner));
+  const drafts = draftsOf(view.id);
+  const drawn = fragment(drawBlocks(view.blocks, { ...ctx, drafts, values: view.values, errors: view.errors, inputs }));
   const keys = [...drawn.querySelectorAll("[data-key]")].map((node) => node.dataset.key);
-  for (const key of held.keys()) if (!keys.some((each) => each === key || each.startsWith(`${key}/`))) held.delete(key);
+  for (const key of drafts.keys()) if (!keys.some((each) => each === key || each.startsWith(`${key}/`))) drafts.delete(key);
   return drawn;
 }
 
 function gather(inputs) {
-  const names = inputs.map((each) => each.element.action_id);
-  const values = {};
-  for (const { block, element, control } of inputs) {
-    const twice = names.filter((name) => name === element.action_id).length > 1;
-    const value = control.read();
-    if (value !== undefined) values[twice ? block.block_id : element.action_id] = value;
-  }
-  return values;
+  const names = inputs.map(({ element }) => element.action_id);
+  const named = ({ block, element }) => (names.indexOf(element.action_id) === names.lastIndexOf(element.action_id) ? element.action_id : block.block_id);
+  return Object.fromEntries(inputs.map((each) => [named(each), each.control.read()]).filter(([, value]) => value !== undefined));
 }
 
-const focusOn = (input) => (input.control.focus ?? input.control.field).focus();
+const focusOn = ({ control }) => (control.focus ?? control.field).focus();
 
 function allRight(inputs) {
-  const wrong = inputs.filter((input) => {
-    const problem = problemOf(input.control, input.required);
-    input.complain(problem);
+  const wrong = inputs.filter(({ block, control, complain }) => {
+    const problem = problemOf(control, !block.optional);
+    complain(problem);
     return problem;
   });
   if (wrong.length) focusOn(wrong[0]);
   return !wrong.length;
 }
 
-function begin(dialog, inputs, last, errors) {
+function begin(dialog, view, inputs, last) {
+  const around = dialog.querySelector(".bk-body");
   if (!dialog.open) dialog.showModal();
-  dialog.querySelector(".bk-body").scrollTop = last?.top ?? 0;
-  const wrong = inputs.find((input) => errors[input.block.block_id]);
-  if (wrong && last?.errors !== dialog.errorsShown) return focusOn(wrong);
+  around.scrollTop = last?.top ?? 0;
+  const wrong = inputs.find(({ block }) => view.errors?.[block.block_id]);
+  if (wrong && last?.old.errors !== dialog.errors) return focusOn(wrong);
   if (last && giveFocus(dialog, last.mark)) return;
-  const first = inputs.find((input) => input.element.focus_on_load) ?? inputs[0];
-  if (first && !last) return focusOn(first);
-  dialog.querySelector(".bk-body").focus({ preventScroll: true });
+  const first = inputs.find(({ element }) => element.focus_on_load) ?? inputs[0];
+  first && !last ? focusOn(first) : around.focus({ preventScroll: true });
 }
+
+// What a person has filled in is not part of it: that stands in the fields already.
+const looks = (view) => JSON.stringify([view.blocks, view.title, view.submit, view.close, view.errors, view.depth]);
 
 /**
  * A modal as a <dialog> that opens once it is in the document. `ctx` as for blocks, and: onSubmit(values), onClose(everything),
  * onAction(press), onFill(action_id, value). A view that looks as it is drawn already is answered with that drawing.
  */
 export function drawModal(view, ctx) {
-  const drawnFrom = shape(view);
   const last = lastDrawn(view.id);
-  if (last?.old.drawnFrom === drawnFrom) return last.old;
+  if (last?.old.looks === looks(view)) return last.old;
   const inputs = [];
-  const title = uid("title");
-  const drawn = body(view, ctx, inputs);
-  const submit = view.submit && make("button", { type: "submit", class: "bk-button primary", "data-key": "@submit" }, words(view.submit));
+  const title = uid();
   const close = (everything) => () => ctx.onClose?.(everything);
-  const cancel = make("button", { type: "button", class: "bk-button", "data-key": "@cancel", onclick: close(false) }, words(view.close ?? "") || (submit ? "Cancel" : "Close"));
-  const cross = make("button", { type: "button", class: "bk-cross", "data-key": "@close", "aria-label": "Close this dialog", onclick: close(true) }, "×");
-
-  async function send(event) {
+  const submit = view.submit && make("button.bk-button.primary", { type: "submit", "data-key": "@submit" }, words(view.submit));
+  const cancel = button("bk-button", { "data-key": "@cancel", onclick: close(false) }, words(view.close) || (submit ? "Cancel" : "Close"));
+  const cross = button("quiet", { "data-key": "@close", "aria-label": "Close this dialog", onclick: close(true) }, "×");
+  const onsubmit = (event) => {
     event.preventDefault();
-    if (!submit || submit.getAttribute("aria-disabled") === "true" || !allRight(inputs)) return;
-    await whileBusy(submit, ctx.onSubmit?.(gather(inputs)));
-  }
-
+    if (submit && !isBusy(submit) && allRight(inputs)) whileBusy(submit, ctx.onSubmit?.(gather(inputs)));
+  };
   const form = make(
     "form",
-    { novalidate: true, method: "dialog", onsubmit: send },
-    make("header", { class: "bk-head" }, make("h2", { id: title }, words(view.title)), cross),
-    make("div", { class: "bk-body", tabindex: "0", role: "group", "aria-labelledby": title }, drawn),
-    make("footer", { class: "bk-ends" }, view.depth > 1 ? make("span", { class: "bk-about" }, `Dialog ${view.depth} of at most 3`) : null, cancel, submit),
+    { novalidate: true, onsubmit },
+    make("header", make("h2", { id: title }, words(view.title)), cross),
+    make("div.bk-body", { tabindex: 0, role: "group", "aria-labelledby": title }, body(view, ctx, inputs)),
+    make("footer", view.depth > 1 && make("small", `Dialog ${view.depth} of at most 3`), cancel, submit),
   );
-  const dialog = make("dialog", { class: "bk-modal", "aria-labelledby": title, "data-view": view.id }, form);
-  dialog.errorsShown = JSON.stringify(view.errors ?? {});
-  dialog.drawnFrom = drawnFrom;
-  dialog.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || event.defaultPrevented) return;
+  const dialog = make("dialog.bk-modal", { "aria-labelledby": title, "data-view": view.id }, form);
+  Object.assign(dialog, { looks: looks(view), errors: JSON.stringify(view.errors) });
+  const escape = (event) => {
+    if (event.target !== dialog && event.key !== "Escape") return;
     event.preventDefault();
     ctx.onClose?.(false);
-  });
-  // Not reached by the keyboard above: a gesture that means "back".
-  dialog.addEventListener("cancel", (event) => {
-    if (event.target !== dialog) return;
-    event.preventDefault();
-    ctx.onClose?.(false);
-  });
-  onceShown(dialog, () => begin(dialog, inputs, last, view.errors ?? {}));
+  };
+  dialog.addEventListener("keydown", (event) => event.key === "Escape" && escape(event));
+  dialog.addEventListener("cancel", escape); // a gesture that means "back"
+  onceShown(dialog, () => begin(dialog, view, inputs, last));
   return dialog;
 }
 
 /** The Home tab of the app for one person. */
 export function drawHome(view, ctx) {
   const last = lastDrawn(view.id);
-  const home = make("section", { class: "bk-home", "aria-label": "Home", "data-view": view.id }, body(view, ctx, []));
-  if (last) onceShown(home, () => giveFocus(home, last.mark));
+  const home = make("section", { "aria-label": "Home", "data-view": view.id }, body(view, ctx, []));
+  if (last?.mark) onceShown(home, () => giveFocus(home, last.mark));
   return home;
 }
-
-// What a person has filled in is not part of it: that stands in the fields already.
-const shape = (view) => JSON.stringify([view.id, view.blocks, view.title, view.submit, view.close, view.errors, view.depth]);
