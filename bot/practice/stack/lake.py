@@ -57,5 +57,6 @@ def delete_files(path: Path, release: str) -> int:
 
 def vacuum(path: Path) -> int:
     """Delete every file that the current version does not need, at once. Returns how many."""
-    table = DeltaTable(str(path))
-    return len(table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False))
+    before = len(list(path.glob("*.parquet")))
+    DeltaTable(str(path)).vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+    return before - len(list(path.glob("*.parquet")))  # Delta names those again that it deleted before

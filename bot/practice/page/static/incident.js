@@ -6,7 +6,7 @@ import { button, el } from "./dom.js";
 const CHARTS = [
   { name: "bias", title: "ETAs too long by", unit: "%", at: 1, least: 20, signed: true },
   { name: "nulls", title: "Missing values", unit: "%", at: 3, least: 10 },
-  { name: "p99", title: "Time to answer, p99", unit: "ms", at: 4, least: 100 },
+  { name: "p99", title: "Time to answer, p99 of 30 s", unit: "ms", at: 4, least: 100 },
 ];
 const SPANS = [[5, "5 min"], [30, "30 min"]];
 const LIVE = { flag: "Flag", serves: "Served model", model: "Champion", definition: "Definition", pipeline: "Pipeline" };
@@ -46,11 +46,12 @@ export function mountIncident(host, store) {
     drawMarks(happened, state.marks ?? []);
     for (const act of state.acts) {
       if (!drawn.has(act.name)) drawn.set(act.name, makeAct(act, store, acts));
-      drawn.get(act.name)(act);
+      drawn.get(act.name)(act, act.state === "done" || (act.name === "pipeline" && state.live?.pipeline === "stopped"));
     }
   };
   store.subscribe("incident", draw);
   store.subscribe("state", draw);
+  acts.addEventListener("failed", draw);
   draw();
 }
 
@@ -90,12 +91,14 @@ function makeAct(first, store, list) {
   const post = async (body) => {
     const answer = await store.post("/page/incident", body);
     failed = answer.ok ? "" : (answer.error ?? "It did not work.");
-    update(store.state?.incident?.acts?.find((a) => a.name === first.name) ?? first);
+    note.dispatchEvent(new Event("failed", { bubbles: true }));
   };
   const press = button(first.title, () => post({ do: first.name }));
-  const undo = button(first.undo || "-", () => post({ do: "undo", act: first.name }), { className: "undo", hidden: !first.undo });
+  const undo = button(first.undo || "-", () => post({ do: "undo", act: first.name }), { className: "undo", hidden: true });
   list.append(el("li", {}, el("div", { className: "pair" }, press, undo), says, note));
-  const update = (act) => {
+  const update = (act, inEffect) => {
+    if (undo === document.activeElement && !inEffect) press.focus();
+    undo.hidden = !act.undo || !(inEffect || (act.state === "running" && !undo.hidden));
     const busy = act.state === "running";
     const error = act.error || failed;
     if (busy) failed = "";

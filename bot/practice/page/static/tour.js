@@ -13,7 +13,7 @@ export function mountTour(host, store) {
   const body = el("div", {});
   host.append(heading, news, body);
   let drawn = "";
-  const post = (body_) => store.post("/page/tour", body_);
+  const post = (wish) => store.post("/page/tour", wish);
   const draw = () => {
     const tour = store.state?.tour ?? {};
     const sig = JSON.stringify([tour.now, tour.on, tour.over, tour.tasks?.map((t) => [t.state, t.took])]);
@@ -22,7 +22,7 @@ export function mountTour(host, store) {
     drawn = sig;
     const done = tour.tasks.filter((t) => t.state === "done");
     heading.textContent = tour.over || !tour.on ? "Your first rollback" : `Your first rollback: ${done.length + 1} of ${tour.tasks.length}`;
-    body.replaceChildren(...(tour.on ? (tour.over ? ending(tour, post) : present(tour, post)) : [again(post, "Take the tour")]), overview(tour, post));
+    body.replaceChildren(...(tour.on ? (tour.over ? ending(tour, post) : present(tour, post)) : [again(post, "Take the tour")]), overview(tour));
     const last = done.at(-1);
     news.textContent = last ? `Done: ${last.title}.` : "";
     if (held) (body.querySelector("input") ?? body.querySelector("button"))?.focus();
@@ -38,13 +38,16 @@ export function mountTour(host, store) {
 
 function present(tour, post) {
   const task = tour.tasks.find((t) => t.id === tour.now);
-  const parts = [el("p", {}, el("strong", {}, task.title)), el("p", {}, task.says)];
-  if (task.why) parts.push(el("p", { className: "muted" }, task.why));
-  if (task.ask) parts.push(question(task, post));
-  parts.push(el("details", {}, el("summary", {}, "Hint"), el("p", {}, task.hint)));
+  const before = tour.tasks[tour.tasks.indexOf(task) - 1];
+  const learned = before?.state === "done" ? `✓ ${before.title}. ${before.why}` : "";
   const next = task.leave ? button(task.leave, () => post({ do: "next" })) : button("Skip this task", () => post({ do: "next" }), { className: "quiet" });
-  parts.push(el("div", { className: "pair" }, next, button("End the tour", () => post({ do: "skip" }), { className: "quiet" })));
-  return parts;
+  return [
+    learned ? el("p", { className: "learned" }, learned) : null,
+    el("p", {}, el("strong", {}, task.title), " ", task.says),
+    task.ask ? question(task, post) : null,
+    el("details", {}, el("summary", {}, "Hint"), el("p", {}, task.hint)),
+    el("div", { className: "pair" }, next, button("End the tour", () => post({ do: "skip" }), { className: "quiet" })),
+  ].filter(Boolean);
 }
 
 function question(task, post) {
@@ -89,7 +92,8 @@ function place(ring, store, host) {
   const task = tour.on ? tour.tasks?.find((t) => t.id === tour.now) : null;
   let where = task && host.offsetParent ? task.where : null;
   if (where && task.user !== store.me && task.id !== "harm") where = "#act-as";
-  const target = where ? (visible(where) ?? (where === task.where ? visible(`[data-channel="${task.channel}"]`) : null)) : null;
+  const instead = where === task?.where ? (task.id === "harm" ? '#panel-toggle[aria-expanded="false"]' : `[data-channel="${task.channel}"]`) : null;
+  const target = (where && visible(where)) || (instead && visible(instead));
   ring.hidden = !target;
   if (!target) return;
   const box = target.getBoundingClientRect();
