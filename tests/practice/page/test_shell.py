@@ -258,6 +258,17 @@ async def test_a_modal_takes_the_keyboard_and_gives_it_back(practice: Practice, 
     assert practice.slack.view_of("U0ANA") is None
 
 
+async def test_a_form_that_is_not_taken_stays(practice: Practice, open_page: OpenPage) -> None:
+    """A form whose app is away says so, and keeps what was filled in."""
+    page = await open_page("U0ANA")
+    await say(page, "/rollback form")
+    await page.get_by_label("reason").fill("too long")
+    await practice.stop()
+    await page.get_by_role("button", name="Go").click()
+    await expect(page.get_by_role("alert")).to_contain_text("We had some trouble connecting")
+    await expect(page.get_by_label("reason")).to_have_value("too long")
+
+
 async def test_home_and_direct_messages(practice: Practice, open_page: OpenPage) -> None:
     """The Home tab is what the app publishes when it is opened; direct messages are made when first asked for."""
     page = await open_page("U0ANA")

@@ -2,7 +2,7 @@
 
 import { button, el, kept } from "./dom.js";
 import { Composer } from "./composer.js";
-import { mountPanel, togglePanel } from "./side_panel.js";
+import { mountPanel, showPanel } from "./side_panel.js";
 import { openFind } from "./find.js";
 import { openPhone } from "./phone.js";
 import { plain } from "./message.js";
@@ -54,7 +54,7 @@ class Page {
 
   /** What drawing blocks and text needs to know. */
   context() {
-    return { ...this.store.names(), onChannel: (id) => this.go(id) };
+    return { ...this.store.names(), channel: this.place.channel, onChannel: (id) => this.go(id) };
   }
 
   app() {
@@ -157,7 +157,7 @@ class Page {
     this.#follow(true);
     showModal(at("modal"), this);
     if (this.place.channel === HOME && !this.store.state.home) this.store.act({ act: "home" });
-    if (fresh) mountPanel(this);
+    if (fresh) mountPanel(this.store);
     if (fresh) history.replaceState(null, "", this.#url(this.place.channel, this.place.thread));
   }
 
@@ -194,7 +194,7 @@ class Page {
     if (channel?.topic) title.append(el("p", { className: "muted" }, channel.topic));
     const menu = button("Menu", () => at("layout").classList.toggle("side-open"), { className: "quiet menu" });
     const phone = button("Phone", () => openPhone(this), { className: "quiet", "aria-label": "Phone view", disabled: id === HOME });
-    const panel = button("Incident", () => togglePanel(), { className: "quiet", id: "panel-toggle", "aria-expanded": String(!at("panel").hidden), "aria-controls": "panel" });
+    const panel = button("Incident", () => showPanel(at("panel").hidden), { className: "quiet", id: "panel-toggle", "aria-expanded": String(!at("panel").hidden), "aria-controls": "panel" });
     at("head").replaceChildren(menu, title, el("div", { className: "tools-right" }, phone, panel));
   }
 

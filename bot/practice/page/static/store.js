@@ -203,12 +203,6 @@ export class Store {
     this.#put(message);
     this.#tell("message", message);
   }
-
-  /** Takes a note away again. */
-  dismiss(message) {
-    this.#drop(message);
-    this.#tell("gone", message);
-  }
 }
 
 const byTs = (a, b) => (a.ts < b.ts ? -1 : a.ts > b.ts ? 1 : 0);
