@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bot.cli import run_view
-from bot.cli.output import AsJson, command, line, say_json
+from bot.cli.output import AsJson, command, line, note, say_json
 from bot.cli.plan import live_metrics, not_restorable, print_plan
 from bot.cli.run_view import RunName, as_json_of, find, stands
 from bot.cli.session import Session, known, person, session, working
@@ -19,7 +19,7 @@ from bot.core.policy import Requirement, missing
 from bot.core.run import Run, Status
 from bot.core.target import Kind
 from bot.core.text import count
-from bot.store import events, releases, runs
+from bot.store import events, inbox, releases, runs
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -79,6 +79,8 @@ async def request(
             channel=s.parts.books.feature(feature).channel if s.parts.slack else "",
         )
         taken, _ = await s.say(order, who)
+        if taken.answer.endswith(inbox.ALREADY):
+            note(taken.answer)
         await follow(s, taken.run or 0, as_json=as_json)
 
 

@@ -12,6 +12,7 @@ from bot.core.errors import Refused, RollbotError
 from bot.core.policy import Requirement
 from bot.core.run import Happened, Run, Status
 from bot.core.run import Moved as Transition
+from bot.core.text import listed
 from bot.flows.capture import not_captured
 from bot.flows.drive import REMIND_S
 from bot.flows.mixed import half_way
@@ -80,6 +81,10 @@ class Applier:
         verdict = rules.may_control(policy, who, asker) if control else rules.may_request(policy, who)
         if item.actor.kind in ("token", "system"):
             verdict = rules.Allowed()
+        if control and (busy := await world.store.read(lambda c: runs.at_work(c, command.feature))):
+            # Nothing is held yet that could be let go, and who may is known only then.
+            why = f"{listed(busy)} is changing {command.feature} now: {command.purpose} it when that has ended"
+            verdict = rules.Refused(rule="a run is at work", why=why)
         now, refused = world.now(), isinstance(verdict, rules.Refused)
 
         def move(run: Run) -> Transition:

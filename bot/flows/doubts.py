@@ -41,12 +41,20 @@ def doubts(k: Known) -> list[str]:
         if k.policy_fault
         else []
     )
+    said += _live_already(k.body)
     said += mixed(k)
     said += [f"{listed(k.body.without)} stays as it is"] if k.body.without else []
     said += [_rival(r) for r in k.rivals]
     said += _of_release(k)
     said += [f"{name}: {w}" for name, state in k.seen.states.items() for w in state.warnings]
     return list(dict.fromkeys([*said, *_caches(k)]))
+
+
+def _live_already(body: PlanBody) -> list[str]:
+    """Asked for by a slip of the finger it would throw away all that has arrived since."""
+    if body.purpose != Purpose.rollback or not body.to_version or body.to_version != body.from_version:
+        return []
+    return [f"{body.to_version} is live already: what was changed or arrived since its capture would go back"]
 
 
 def _of_release(k: Known) -> list[str]:

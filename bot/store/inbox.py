@@ -20,6 +20,8 @@ from bot.store.jobs import StoreDown
 from bot.store.quick import Quick
 
 V = TypeVar("V", bound=Value)
+ALREADY = "is already doing exactly this"
+"""How the answer to a request ends for which an open run was found."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def take(conn: sa.Connection, request_key: str, actor: Actor, command: Command, 
         if isinstance(found, Taken):
             return found
         run, new = found
-        answer = answer if new else "{run} is already doing exactly this"
+        answer = answer if new else f"{{run}} {ALREADY}"
     said = storable(answer.replace("{run}", f"R-{run}"))
     values = {
         "request_key": request_key,

@@ -55,6 +55,30 @@ async def test_a_half_written_restore_is_not_nothing(company: Company, asked: Ru
     assert (back.status, company.model()) == (Status.succeeded, 3), back.why
 
 
+async def test_what_a_run_still_works_on_is_not_let_go(company: Company, asked: Run) -> None:
+    """Lifting and enabling while a run is at work are refused to everybody, with that as the reason; afterwards not."""
+    run = await half(company, asked, 1)
+    refused = [await company.house.ask("", purpose=p) for p in (Purpose.lift, Purpose.enable)]
+    await company.house.say(Abort(run=run.id), BEN)
+    await company.house.settle()
+
+    assert [(r.status, r.why) for r in refused] == [
+        (Status.refused, f"{run.name} is changing fares now: {verb} it when that has ended")
+        for verb in ("lift", "enable")
+    ]
+    assert (await company.house.ask("", purpose=Purpose.lift)).status == Status.succeeded
+
+
+async def test_the_live_release_is_asked_for_with_open_eyes(company: Company) -> None:
+    """Its card says that it is live, and what would go back."""
+    await two_releases(company)
+    run = await company.house.ask("v2")
+    plan = await company.house.store.read(lambda c: runs.load_plan(c, run.id, run.plan_no))
+
+    assert plan
+    assert "v2 is live already: what was changed or arrived since its capture would go back" in plan.seen.doubts
+
+
 async def test_our_own_half_write_is_not_taken_for_what_was_there(company: Company, asked: Run) -> None:
     """A second try finds the half of the first: the first pre-image stays, a person hears what it may be, Retry ends
     it exactly, and put back knows v2."""
