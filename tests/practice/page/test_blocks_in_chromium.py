@@ -148,6 +148,11 @@ async def test_presses_are_told(blank: Blank) -> None:
     assert await told(blank) == ["pressed"]
     await blank.call("settle()")
     await expect(approve).not_to_have_attribute("aria-disabled", "true")
+    busy = "place.replaceChildren(blocks.drawBlocks(given[0], {...ctx, busy: new Set(['approve'])}))"
+    await blank.call(busy, samples.BLOCKS[5:6])
+    await expect(approve).to_have_attribute("aria-disabled", "true")
+    await approve.dispatch_event("click")
+    assert await told(blank) == []
 
 
 async def test_sure_asks_first(blank: Blank) -> None:

@@ -70,6 +70,20 @@ async def test_a_form_is_filled_in_and_sent(blank: Blank) -> None:
     assert await told(blank) == [["submit", {**filled, **nothing, "p": [], "c": []}]]
 
 
+async def test_what_went_wrong_is_said_in_the_form(blank: Blank) -> None:
+    """An app that does not answer leaves the form as it is, with what is said of that; the next try takes it away."""
+    page = await modal(blank, form.accept(STATES["stuck"].run, {}, enable=True))
+    refuse = "viewed.onSubmit = async () => ({ok: given[0], error: 'No answer in 3 s', details: ['operation_timeout']})"
+    await blank.call(refuse, False)
+    await page.get_by_label("Why is that right?").fill("seen by hand")
+    await page.get_by_role("button", name="Enable anyway").click()
+    await expect(page.get_by_role("alert")).to_have_text("No answer in 3 soperation_timeout")
+    await expect(page.get_by_label("Why is that right?")).to_have_value("seen by hand")
+    await blank.call(refuse, True)
+    await page.get_by_role("button", name="Enable anyway").click()
+    await expect(page.get_by_role("alert")).to_have_text("")
+
+
 async def test_a_view_drawn_again_keeps_what_was_typed(blank: Blank) -> None:
     """An update keeps what was typed and the focus with its selection, forgets what is gone, and shows errors."""
     page = await modal(blank, samples.FORM)

@@ -28,12 +28,12 @@ function valueOf(block, element, ctx, key) {
   return { value, fresh: value === null };
 }
 
-/** Shows that `node` is at work until `promise` is settled; pressing it does nothing meanwhile. */
+/** Shows that `node` is at work until `promise` is settled; pressing it does nothing meanwhile. Answers what it does. */
 export async function whileBusy(node, promise) {
-  if (!promise?.then) return;
+  if (!promise?.then) return promise;
   node.setAttribute("aria-disabled", "true");
   try {
-    await promise;
+    return await promise;
   } finally {
     node.removeAttribute("aria-disabled");
   }

@@ -63,8 +63,8 @@ function begin(dialog, view, inputs, last) {
 const looks = (view) => JSON.stringify([view.blocks, view.title, view.submit, view.close, view.errors, view.depth]);
 
 /**
- * A modal as a <dialog> that opens once it is in the document. `ctx` as for blocks, and: onSubmit(values), onClose(everything),
- * onAction(press), onFill(action_id, value). A view that looks as it is drawn already is answered with that drawing.
+ * A modal as a <dialog> that opens once it is in the document. `ctx` as for blocks, and: onSubmit(values), which may answer
+ * {ok, error, details} to be shown, onClose(everything), onFill(action_id, value). A view that looks as it is drawn already is answered with that drawing.
  */
 export function drawModal(view, ctx) {
   const last = lastDrawn(view.id);
@@ -75,15 +75,20 @@ export function drawModal(view, ctx) {
   const submit = view.submit && make("button.bk-button.primary", { type: "submit", "data-key": "@submit" }, words(view.submit));
   const cancel = button("bk-button", { "data-key": "@cancel", onclick: close(false) }, words(view.close) || (submit ? "Cancel" : "Close"));
   const cross = button("quiet", { "data-key": "@close", "aria-label": "Close this dialog", onclick: close(true) }, "×");
-  const onsubmit = (event) => {
+  const wrong = make("div", { role: "alert" });
+  const onsubmit = async (event) => {
     event.preventDefault();
-    if (submit && !isBusy(submit) && allRight(inputs)) whileBusy(submit, ctx.onSubmit?.(gather(inputs)));
+    if (!submit || isBusy(submit) || !allRight(inputs)) return;
+    wrong.replaceChildren();
+    const answer = await whileBusy(submit, ctx.onSubmit?.(gather(inputs)));
+    if (answer?.ok === false) wrong.append(...[answer.error, ...(answer.details ?? [])].map((text) => make("p.trouble", text)));
   };
   const form = make(
     "form",
     { novalidate: true, onsubmit },
     make("header", make("h2", { id: title }, words(view.title)), cross),
     make("div.bk-body", { tabindex: 0, role: "group", "aria-labelledby": title }, body(view, ctx, inputs)),
+    wrong,
     make("footer", view.depth > 1 && make("small", `Dialog ${view.depth} of at most 3`), cancel, submit),
   );
   const dialog = make("dialog.bk-modal", { "aria-labelledby": title, "data-view": view.id }, form);
