@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bot.practice.incident import TYPED
 from bot.practice.narrator import Narrator
+from bot.practice.page.told import Told
 from bot.practice.page.tour import Tour
 from bot.practice.place import ANA, BEN, INCIDENT, SAM, Place, open_place
 from bot.practice.releases import three_releases
@@ -148,3 +149,20 @@ async def test_without_harm_there_is_none_to_see(guided: Guided) -> None:
     assert guided.tour.state()["over"] and guided.done == ["decide"]
     with pytest.raises(CannotDo, match="nothing that does"):
         await guided.tour.do("next", {})
+
+
+def test_what_a_run_has_done_is_read_from_lines_and_from_task_cards(slack: PracticeSlack) -> None:
+    """Each step is told once, when it is over; a failed one as failed; whichever blocks the bot writes."""
+    told = Told()
+    key = {"event_type": "rollbot", "event_payload": {"key": "R-1:live"}}
+    lines = "*R-1: driver_stats*\n✓ hold pipeline 0.2 s\n▸ restore dataset"
+    message = slack.workspace.post(
+        INCIDENT, BOT, "R-1", [{"type": "section", "text": {"type": "mrkdwn", "text": lines}}], metadata=key
+    )
+    assert told.hear(message) == ["R-1: hold pipeline"] and told.hear(message) == []
+    tasks = [
+        {"type": "task_card", "task_id": "1", "title": "restore dataset", "status": "complete"},
+        {"type": "task_card", "task_id": "2", "title": "restore model", "status": "error"},
+    ]
+    slack.workspace.edit(message, "R-1", [{"type": "plan", "title": "R-1", "tasks": tasks}])
+    assert told.hear(message) == ["R-1: restore dataset", "R-1: restore model failed"]

@@ -52,6 +52,7 @@ export function mountIncident(host, store) {
   store.subscribe("incident", draw);
   store.subscribe("state", draw);
   acts.addEventListener("failed", draw);
+  rows.closest("details").addEventListener("toggle", draw);
   draw();
 }
 
