@@ -20,7 +20,7 @@ export function viewContext(host, ui, view) {
   const act = async (body) => {
     const answer = await ui.store.act({ view: view.id, ...body });
     host.querySelector(".trouble")?.remove();
-    if (!answer.ok) (host.querySelector(".bk-body") ?? host.firstElementChild)?.prepend(trouble(answer));
+    if (!answer.ok && body.act !== "submit") (host.querySelector(".bk-body") ?? host.firstElementChild)?.prepend(trouble(answer));
     return answer;
   };
   return {

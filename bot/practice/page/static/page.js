@@ -47,6 +47,7 @@ class Page {
     on("home", () => this.place.channel === HOME && showHome(at("home"), this));
     on("bot online setup", () => this.#banner());
     window.addEventListener("popstate", () => this.#follow());
+    at("main").addEventListener("click", (event) => event.target.closest(".menu") || at("layout").classList.remove("side-open"));
     at("skip").addEventListener("click", (event) => (event.preventDefault(), this.#write()));
     document.addEventListener("visibilitychange", () => this.timeline.changed());
     listenForKeys(this);

@@ -15,7 +15,7 @@ const at = (id) => document.getElementById(id);
 export function mountPanel(store) {
   const names = Object.keys(PARTS);
   const tabs = names.map((name) => button(name, () => choose(name)));
-  const bodies = names.map((name) => el("section", { className: "panel-body", "aria-label": name, tabIndex: 0 }));
+  const bodies = names.map((name) => el("section", { id: `panel-${name.toLowerCase()}`, className: "panel-body", "aria-label": name, tabIndex: 0 }));
   const choose = (wanted) => {
     chosen.set(wanted);
     names.forEach((name, n) => {
