@@ -68,9 +68,12 @@ export class Composer {
   }
 
   #suggest() {
-    const typed = this.input.value;
-    const found = typed.startsWith("/") && !typed.includes("\n") && !this.thread ? matching(this.ui.store.state.commands, typed) : [];
-    this.#show(found.slice(0, MOST_HINTS));
+    const typed = this.input.value.toLowerCase();
+    const { commands, shortcuts = [] } = this.ui.store.state;
+    if (!typed.startsWith("/") || typed.includes("\n") || this.thread) return this.#show([]);
+    const short = shortcuts.filter((s) => s.name.toLowerCase().startsWith(typed.slice(1)));
+    const started = short.map((s) => ({ command: "", usage: s.name, says: "A shortcut", callback_id: s.callback_id }));
+    this.#show([...matching(commands, typed).slice(0, MOST_HINTS), ...started]);
   }
 
   #show(hints) {
@@ -103,16 +106,17 @@ export class Composer {
   #complete(n) {
     const hint = this.#hints[n];
     if (!hint) return;
-    this.input.value = completed(hint);
+    this.input.value = hint.callback_id ? "" : completed(hint);
     this.#typed();
     this.input.focus();
+    if (hint.callback_id) this.#tell({ act: "shortcut", callback_id: hint.callback_id });
   }
 
   #key(event) {
     if (event.isComposing) return;
     const open = this.#hints.length;
     const moves = { ArrowDown: 1, ArrowUp: -1 };
-    if (open && moves[event.key] && !event.altKey) this.#choose((this.#active + moves[event.key] + open + (this.#active < 0 && event.key === "ArrowUp" ? 1 : 0)) % open);
+    if (open && moves[event.key] && !event.altKey) this.#choose((Math.max(this.#active, event.key === "ArrowUp" ? 0 : -1) + moves[event.key] + open) % open);
     else if (open && event.key === "Tab" && !event.shiftKey && this.#adds()) this.#complete(Math.max(0, this.#active));
     else if (open && event.key === "Escape") this.#show([]);
     else if (event.key === "Enter" && !event.shiftKey) {
@@ -131,30 +135,41 @@ export class Composer {
     return this.#active >= 0 || completed(this.#hints[0]).trim().length > this.input.value.trim().length;
   }
 
-  #whole() {
-    const first = this.input.value.trim().split(/\s/)[0];
+  #whole(text = this.input.value) {
+    const first = text.trim().split(/\s/)[0];
     return this.ui.store.state.commands.some((c) => c.command === first);
   }
 
-  async #send() {
+  #send() {
     const text = this.input.value.trim();
     if (!text) return;
     const { channel, thread } = this;
     this.#sent = text;
     this.input.value = "";
     this.#typed();
-    this.ui.sent(channel, thread);
-    const answer = await this.#act(text, channel, thread);
-    if (!answer.ok) this.ui.store.note(channel, answer.error ?? "That did not work.", answer.details, thread ?? undefined);
+    this.ui.sent(thread);
+    const [command] = text.split(/\s/, 1);
+    if (!text.startsWith("/")) this.#tell({ act: "say", channel, text, thread_ts: thread ?? undefined });
+    else if (thread) this.#note(channel, thread, { error: `${command} is not supported in threads. Type it in the channel.` });
+    else if (!this.#whole(text)) this.#note(channel, thread, { error: `${command} is not a valid command.` });
+    else this.#tell({ act: "slash", channel, command, text: text.slice(command.length).trim() });
   }
 
-  #act(text, channel, thread) {
-    if (!text.startsWith("/")) return this.ui.store.act({ act: "say", channel, text, thread_ts: thread ?? undefined });
-    const [command] = text.split(/\s/, 1);
-    const known = this.ui.store.state.commands.some((c) => c.command === command);
-    if (!known) return { ok: false, error: `${command} is not a valid command here.` };
-    if (thread) return { ok: false, error: `${command} is not supported in threads. Type it in the channel.` };
-    return this.ui.store.act({ act: "slash", channel, command, text: text.slice(command.length).trim() });
+  /** Does it; what goes wrong is said there, to this person only, and what they wrote comes back if nothing was sent. */
+  async #tell(body) {
+    const { channel, thread } = this;
+    const typed = this.#sent;
+    const answer = await this.ui.store.act(body);
+    if (answer.ok) return;
+    this.#note(channel, thread, answer);
+    if (!answer.ms && !this.input.value && this.channel === channel && this.thread === thread) {
+      this.input.value = body.act === "shortcut" ? "" : typed;
+      this.#typed();
+    }
+  }
+
+  #note(channel, thread, { error, details }) {
+    this.ui.store.note(channel, error ?? "That did not work.", details, thread ?? undefined);
   }
 }
 

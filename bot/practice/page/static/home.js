@@ -7,16 +7,12 @@ import { drawHome } from "./views.js";
 export function showHome(host, ui) {
   const view = ui.store.state.home;
   if (!view) return void host.replaceChildren(el("p", { className: "note" }, "Nothing here yet. The app fills this page when it is opened."));
-  drawAgain(host, view, () => drawHome(view, viewContext(host, ui, view)));
+  put(host, drawHome(view, viewContext(host, ui, view)));
 }
 
-/** Draws a view in `host` unless it looks the same: what was filled in stands in its fields already. */
-export function drawAgain(host, view, draw) {
-  const { values, ...looks } = view;
-  const shape = JSON.stringify(looks);
-  if (host.firstElementChild?.shape === shape) return;
-  host.replaceChildren(draw()); // which finds the old one in the page, and takes over what was typed and the focus
-  host.firstElementChild.shape = shape;
+/** Puts a view in `host`; it is the element that stands there already if it looks the same. */
+export function put(host, made) {
+  if (made !== host.firstElementChild) host.replaceChildren(made);
 }
 
 /** What a view's controls do; what went wrong is said in the view, once. */
@@ -24,7 +20,7 @@ export function viewContext(host, ui, view) {
   const act = async (body) => {
     const answer = await ui.store.act({ view: view.id, ...body });
     host.querySelector(".trouble")?.remove();
-    if (!answer.ok && body.act !== "submit") host.firstElementChild?.prepend(trouble(answer));
+    if (!answer.ok && body.act !== "submit") (host.querySelector(".bk-body") ?? host.firstElementChild)?.prepend(trouble(answer));
     return answer;
   };
   return {
@@ -40,5 +36,5 @@ export function viewContext(host, ui, view) {
 }
 
 function trouble({ error, details = [] }) {
-  return el("div", { className: "trouble", role: "alert" }, el("p", {}, `Slackbot: ${error}`), details.map((d) => el("p", {}, d)));
+  return el("div", { className: "trouble", role: "alert" }, el("p", {}, error), details.map((d) => el("p", {}, d)));
 }

@@ -53,7 +53,6 @@ function body(ui, message) {
   else if (message.text) made.append(drawMrkdwn(message.text, ctx));
   if (message.attachments?.length) made.append(drawAttachments(message.attachments, ctx));
   if (message.details?.length) made.append(el("ul", { className: "details" }, message.details.map((d) => el("li", {}, d))));
-  for (const each of made.querySelectorAll("[data-key]")) each.dataset.actionId = each.dataset.key.split("/")[1];
   if (message.edited) made.append(el("span", { className: "edited" }, " (edited)"));
   return made;
 }
@@ -84,10 +83,6 @@ function footer(ui, { channel, ts, reply_count, reply_users, latest_reply }) {
 }
 
 function tools(ui, message, inThread) {
-  if (message.at) {
-    const away = () => ui.store.dismiss(message);
-    return el("div", { className: "tools" }, button("Dismiss", away));
-  }
   if (inThread || message.only_you) return null;
   const open = () => ui.openThread(message.channel, message.thread_ts ?? message.ts, true);
   return el("div", { className: "tools" }, button("Reply", open, { "aria-label": "Reply in thread", "data-key": "@reply" }));

@@ -1,6 +1,6 @@
 // The modal in front of the person: one element for one view, redrawn when the app changes it.
 
-import { drawAgain, viewContext } from "./home.js";
+import { put, viewContext } from "./home.js";
 import { drawModal } from "./views.js";
 
 let opener = null;
@@ -11,7 +11,7 @@ export function showModal(host, ui) {
   const old = host.firstElementChild;
   if (view) {
     if (!old) opener = document.activeElement;
-    return drawAgain(host, view, () => drawModal(view, viewContext(host, ui, view)));
+    return put(host, drawModal(view, viewContext(host, ui, view)));
   }
   host.replaceChildren();
   if (old && opener?.isConnected) opener.focus();

@@ -2,7 +2,7 @@
 
 import { button, el, kept } from "./dom.js";
 import { Composer } from "./composer.js";
-import { mountPanel, togglePanel } from "./side_panel.js";
+import { mountPanel, showPanel } from "./side_panel.js";
 import { openFind } from "./find.js";
 import { openPhone } from "./phone.js";
 import { plain } from "./message.js";
@@ -22,7 +22,7 @@ class Page {
   place = { channel: null, thread: null };
   #left = new Map();
   #drawn = "";
-  #reading = 0;
+  #reading = false;
 
   constructor() {
     const asked = new URLSearchParams(location.search).get("as");
@@ -42,18 +42,20 @@ class Page {
     on("state", () => this.#arrive());
     on("message gone", (m) => this.#changed(m));
     on("message", (m) => this.#announce(m));
-    on("channel", () => (this.sidebar.draw(), this.#head(), this.composer.refresh()));
+    on("channel", () => (this.#side(), this.#head(), this.composer.refresh()));
     on("view", () => showModal(at("modal"), this));
     on("home", () => this.place.channel === HOME && showHome(at("home"), this));
     on("bot online setup", () => this.#banner());
     window.addEventListener("popstate", () => this.#follow());
+    at("main").addEventListener("click", (event) => event.target.closest(".menu") || at("layout").classList.remove("side-open"));
+    at("skip").addEventListener("click", (event) => (event.preventDefault(), this.#write()));
     document.addEventListener("visibilitychange", () => this.timeline.changed());
     listenForKeys(this);
   }
 
   /** What drawing blocks and text needs to know. */
   context() {
-    return { ...this.store.names(), onChannel: (id) => this.go(id) };
+    return { ...this.store.names(), channel: this.place.channel, onChannel: (id) => this.go(id) };
   }
 
   app() {
@@ -105,7 +107,7 @@ class Page {
     history.pushState(null, "", this.#url(this.place.channel, null));
     this.#show(this.place.channel, null);
     if (this.#opener?.isConnected) this.#opener.focus();
-    else this.composer.input.focus();
+    else this.#write();
   }
 
   /** The page becomes another person's; the place stays if they may see it. */
@@ -121,7 +123,7 @@ class Page {
   }
 
   /** After one has written something, one sees it. */
-  sent(_channel, thread) {
+  sent(thread) {
     const list = thread ? this.thread.timeline : this.timeline;
     if (list.left()) list.toEnd();
   }
@@ -138,25 +140,29 @@ class Page {
     return `?as=${this.store.me}#${channel}${thread ? `/${thread}` : ""}`;
   }
 
-  #follow() {
+  #write() {
+    (this.place.channel === HOME ? at("home") : this.composer.input).focus();
+  }
+
+  #follow(anew = false) {
     const [channel, thread] = location.hash.slice(1).split("/");
     const known = channel === HOME || this.store.channel(channel);
     const first = this.store.state.channels.find((c) => c.member && c.kind !== "im")?.id ?? HOME;
-    this.#show(known ? channel : first, known ? (thread ?? null) : null);
+    this.#show(known ? channel : first, known ? (thread ?? null) : null, anew);
   }
 
   /** The state was read anew: at the beginning, as another person, or after the connection was lost. */
   #arrive() {
     const fresh = !this.#drawn;
     this.#banner();
-    this.#follow();
+    this.#follow(true);
     showModal(at("modal"), this);
     if (this.place.channel === HOME && !this.store.state.home) this.store.act({ act: "home" });
-    if (fresh) mountPanel(this);
+    if (fresh) mountPanel(this.store);
     if (fresh) history.replaceState(null, "", this.#url(this.place.channel, this.place.thread));
   }
 
-  #show(channel, thread) {
+  #show(channel, thread, anew = false) {
     const { place, store } = this;
     const same = place.channel === channel && this.#drawn === store.me;
     if (!same && place.channel && place.channel !== HOME) this.#left.set(place.channel, this.timeline.left());
@@ -166,17 +172,18 @@ class Page {
     at("home").hidden = !home;
     at("column").hidden = home;
     if (home) showHome(at("home"), this);
-    else {
-      const left = same ? this.timeline.left() : this.#left.get(channel);
-      this.timeline.show(channel, null, left, same);
+    else if (!same || anew) {
+      this.timeline.show(channel, null, same ? this.timeline.left() : this.#left.get(channel), same);
       if (!same) this.composer.show(channel);
     }
-    if (!sameThread || !thread) this.thread.show(channel, thread);
-    else this.thread.timeline.changed();
-    at("layout").classList.toggle("thread-open", Boolean(thread));
+    this.timeline.stay(() => {
+      at("layout").classList.toggle("thread-open", Boolean(thread));
+      if (!sameThread || !thread) this.thread.show(channel, thread);
+      else this.thread.timeline.changed();
+    });
     this.#drawn = store.me;
     this.composer.refresh();
-    this.sidebar.draw();
+    this.#side();
     this.#head();
   }
 
@@ -186,12 +193,19 @@ class Page {
     const app = this.app()?.real_name ?? "Rollbot";
     const title = el("div", { className: "title" }, el("h1", {}, channel ? this.nameOf(channel) : app));
     if (channel?.topic) title.append(el("p", { className: "muted" }, channel.topic));
-    const menu = button("Menu", () => at("layout").classList.toggle("side-open"), { className: "quiet menu", "aria-label": "Channels" });
+    const menu = button("Menu", () => at("layout").classList.toggle("side-open"), { className: "quiet menu" });
     const phone = button("Phone", () => openPhone(this), { className: "quiet", "aria-label": "Phone view", disabled: id === HOME });
-    const panel = button("Incident", () => togglePanel(), { className: "quiet", id: "panel-toggle", "aria-expanded": String(!at("panel").hidden), "aria-controls": "panel" });
+    const panel = button("Incident", () => showPanel(at("panel").hidden), { className: "quiet", id: "panel-toggle", "aria-expanded": String(!at("panel").hidden), "aria-controls": "panel" });
     at("head").replaceChildren(menu, title, el("div", { className: "tools-right" }, phone, panel));
-    const fresh = this.store.state.channels.reduce((n, c) => n + unread(this.store, c).fresh, 0);
-    document.title = `${fresh ? `(${fresh}) ` : ""}${channel ? this.nameOf(channel) : app} - Rollbot practice`;
+  }
+
+  /** What is unread where, in the sidebar and in the title. */
+  #side() {
+    this.sidebar.draw();
+    const { store, place } = this;
+    const fresh = store.state.channels.reduce((n, c) => n + unread(store, c).fresh, 0);
+    const here = store.channel(place.channel);
+    document.title = `${fresh ? `(${fresh}) ` : ""}${here ? this.nameOf(here) : "Home"} - Rollbot practice`;
   }
 
   #changed(message) {
@@ -199,7 +213,7 @@ class Page {
       this.timeline.changed();
       if (this.place.thread) this.thread.timeline.changed();
     }
-    this.sidebar.draw();
+    this.#side();
   }
 
   #announce(message) {
@@ -209,20 +223,23 @@ class Page {
     at("live").textContent = `${this.store.person(message.user).real_name}: ${plain(this, message.text)}`;
   }
 
-  /** Tells the server what was seen, at most once in a while. */
-  #seen(ts) {
+  /** Tells the server what was seen, one telling at a time. */
+  async #seen(ts) {
     const channel = this.store.channel(this.place.channel);
     if (!channel || ts <= channel.read) return;
     channel.read = ts;
-    this.sidebar.draw();
-    clearTimeout(this.#reading);
-    this.#reading = setTimeout(() => this.store.act({ act: "read", channel: channel.id, ts: channel.read }), 200);
+    this.#side();
+    if (this.#reading) return;
+    this.#reading = true;
+    await this.store.act({ act: "read", channel: channel.id, ts });
+    this.#reading = false;
+    if (channel.read > ts) this.store.act({ act: "read", channel: channel.id, ts: channel.read });
   }
 
   #banner() {
     const { state, online } = this.store;
     const { setup, bot } = state ?? {};
-    const words = !online ? "Not connected. Trying again." : !setup && bot && !bot.alive ? "The bot was killed. It comes back." : "";
+    const words = !online ? "Not connected. Trying again." : !setup && bot && !bot.alive ? (bot.note ?? "The bot was killed. It comes back.") : "";
     at("banner").hidden = !words;
     at("banner").textContent = words;
     at("setup").hidden = !setup;

@@ -1,82 +1,60 @@
 // The panel on the right, with the incident and the inspector, and the tour's box: parts that others mount.
 
+import { mountIncident } from "./incident.js";
+import { mountInspector } from "./inspector.js";
+import { mountTour } from "./tour.js";
 import { button, el, kept } from "./dom.js";
 
-const TABS = [
-  ["incident", "Incident", () => import("./incident.js").then((m) => m.mountIncident)],
-  ["inspector", "Inspector", () => import("./inspector.js").then((m) => m.mountInspector)],
-];
-const chosen = kept(sessionStorage, "panel", "");
-const panel = () => document.getElementById("panel");
+const PARTS = { Incident: mountIncident, Inspector: mountInspector };
+const chosen = kept(sessionStorage, "panel");
+const closed = kept(sessionStorage, "panel-closed");
+const hidden = kept(sessionStorage, "tour-hidden");
+const at = (id) => document.getElementById(id);
 
-/** Builds the panel and the tour once; a part that isn't there is left out. */
-export function mountPanel(page) {
-  const tabs = el("div", { className: "tabs", role: "tablist", "aria-label": "Panel" });
-  const bodies = TABS.map(([name, title, load]) => tab(page, tabs, name, title, load));
-  panel().append(el("div", { className: "bar" }, tabs, button("Close", () => togglePanel(), { className: "quiet", "aria-label": "Close the panel" })), ...bodies);
-  tabs.addEventListener("keydown", (event) => {
-    if (!["ArrowLeft", "ArrowRight"].includes(event.key)) return;
-    const other = [...tabs.children].find((t) => t.tabIndex < 0);
-    other.click();
-    other.focus();
-  });
-  const wide = matchMedia("(min-width: 75rem)").matches;
-  choose(TABS.some(([name]) => name === chosen.get()) ? chosen.get() : "incident");
-  open(chosen.get() ? chosen.get() !== "closed" : wide, false);
-  mountTour(page);
-}
-
-function tab(page, tabs, name, title, load) {
-  const body = el("div", { id: `panel-${name}`, className: "panel-body", role: "tabpanel", "aria-labelledby": `tab-${name}`, tabIndex: 0 });
-  const pick = () => {
-    choose(name);
-    chosen.set(name);
+/** Builds the panel and the tour's box once. */
+export function mountPanel(store) {
+  const names = Object.keys(PARTS);
+  const tabs = names.map((name) => button(name, () => choose(name)));
+  const bodies = names.map((name) => el("section", { id: `panel-${name.toLowerCase()}`, className: "panel-body", "aria-label": name, tabIndex: 0 }));
+  const choose = (wanted) => {
+    chosen.set(wanted);
+    names.forEach((name, n) => {
+      tabs[n].setAttribute("aria-pressed", String(name === wanted));
+      bodies[n].hidden = name !== wanted;
+    });
   };
-  tabs.append(el("button", { type: "button", id: `tab-${name}`, role: "tab", "aria-controls": body.id, onclick: pick }, title));
-  load().then((mount) => mount(body, page.store), () => body.append(el("p", { className: "note" }, "Not here.")));
-  return body;
+  const close = button("Close", () => showPanel(false), { className: "quiet", "aria-label": "Close the panel" });
+  at("panel").append(el("div", { className: "bar" }, el("div", { className: "tabs", role: "group", "aria-label": "Panel" }, tabs), close), ...bodies);
+  names.forEach((name, n) => PARTS[name](bodies[n], store));
+  choose(chosen.get() || names[0]);
+  open(closed.get() ? closed.get() === "no" : matchMedia("(min-width: 75rem)").matches);
+  mountBox(store);
 }
 
-function choose(name) {
-  for (const [other] of TABS) {
-    const here = other === name;
-    const picked = document.getElementById(`tab-${other}`);
-    picked.setAttribute("aria-selected", String(here));
-    picked.tabIndex = here ? 0 : -1;
-    document.getElementById(`panel-${other}`).hidden = !here;
-  }
+/** Opens the panel or closes it, and moves the focus along. */
+export function showPanel(wanted) {
+  closed.set(wanted ? "no" : "yes");
+  open(wanted);
+  at(wanted ? "panel" : "panel-toggle").focus();
 }
 
-/** Opens the panel, or closes it. */
-export function togglePanel() {
-  open(panel().hidden, true);
+function open(wanted) {
+  at("panel").hidden = !wanted;
+  at("layout").classList.toggle("panel-open", wanted);
+  at("panel-toggle").setAttribute("aria-expanded", String(wanted));
 }
 
-function open(wanted, remember) {
-  panel().hidden = !wanted;
-  document.getElementById("layout").classList.toggle("panel-open", wanted);
-  document.getElementById("panel-toggle")?.setAttribute("aria-expanded", String(wanted));
-  if (!remember) return;
-  chosen.set(wanted ? TABS.find(([name]) => !document.getElementById(`panel-${name}`).hidden)[0] : "closed");
-  (wanted ? panel() : document.getElementById("panel-toggle"))?.focus();
-}
-
-function mountTour(page) {
-  const host = document.getElementById("tour");
+function mountBox(store) {
   const box = el("div", { className: "tour-body" });
-  const hidden = kept(sessionStorage, "tour");
-  const body = button("", () => (hidden.set(hidden.get() ? "" : "hidden"), draw()), { className: "quiet" });
+  const toggle = button("", () => (hidden.set(hidden.get() ? "" : "yes"), draw()), { className: "quiet" });
   const draw = () => {
-    box.hidden = hidden.get() === "hidden";
-    body.textContent = box.hidden ? "Show the tour" : "Hide the tour";
-    body.setAttribute("aria-expanded", String(!box.hidden));
+    at("tour").hidden = !store.state.tour?.tasks;
+    box.hidden = Boolean(hidden.get());
+    toggle.textContent = box.hidden ? "Show the tour" : "Hide the tour";
+    toggle.setAttribute("aria-expanded", String(!box.hidden));
   };
-  host.append(box, body);
+  at("tour").append(box, toggle);
+  mountTour(box, store);
+  for (const kind of ["tour", "state"]) store.subscribe(kind, draw);
   draw();
-  const shown = () => (host.hidden = !page.store.state.tour || !Object.keys(page.store.state.tour).length);
-  import("./tour.js").then(({ mountTour: mount }) => {
-    mount(box, page.store);
-    shown();
-    for (const kind of ["tour", "state"]) page.store.subscribe(kind, shown);
-  }, () => {});
 }

@@ -11,6 +11,7 @@ export class Store {
   #subscribers = new Map();
   #source = null;
   #waiting = null;
+  #turn = null;
 
   constructor(me) {
     this.me = me;
@@ -42,6 +43,7 @@ export class Store {
   /** Listens first, then reads the state, so that nothing can fall between the two. */
   connect() {
     this.#source?.close();
+    this.#turn = null;
     const source = (this.#source = new EventSource(`/page/events?as=${encodeURIComponent(this.me)}`));
     this.#waiting = [];
     for (const kind of KINDS) source.addEventListener(kind, (event) => this.#came(source, kind, event));
@@ -58,12 +60,13 @@ export class Store {
 
   /** Reads everything anew, then applies what came meanwhile. */
   async read() {
-    const source = this.#source;
+    const turn = (this.#turn = {}); // only the newest reading counts: what came during an older one is in it
     this.#waiting ??= [];
     const state = await this.#get("state");
-    if (source !== this.#source) return;
+    if (turn !== this.#turn) return;
     if (!state) {
-      setTimeout(() => source === this.#source && this.read(), WAIT_MS);
+      this.#goes(false);
+      setTimeout(() => turn === this.#turn && this.read(), WAIT_MS);
       return;
     }
     const before = this.state?.me === this.me ? this.state.channels : [];
@@ -103,8 +106,10 @@ export class Store {
   #put(message) {
     const channel = this.channel(message.channel);
     if (!channel) return void this.read();
-    const { messages } = channel;
+    const { messages, aside = [] } = channel;
     const at = place(messages, message.ts);
+    const beside = aside.findIndex((m) => m.ts === message.ts);
+    if (beside >= 0) aside[beside] = message;
     if (messages[at]?.ts === message.ts) messages[at] = message;
     else if (at > 0 || !channel.more) messages.splice(at, 0, message); // else older than what is here: comes when asked for
   }
@@ -166,15 +171,19 @@ export class Store {
     return found.messages.length > 0;
   }
 
-  /** Does something as the person; never throws: `{ok, error?, details?, ms?}`. */
-  act(body) {
-    return this.post("/page/act", { as: this.me, ...body });
+  /** Does something as the person; never throws: `{ok, error?, details?, ms?}`. What went wrong is for them alone. */
+  async act(body) {
+    const { me } = this;
+    const answer = await this.post("/page/act", { as: me, ...body });
+    return me === this.me ? answer : { ...answer, ok: true };
   }
 
   async post(path, body) {
     try {
       const headers = { "Content-Type": "application/json", "X-Practice": "page" };
-      const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
+      const sent = JSON.stringify(body);
+      const keepalive = sent.length < 10_000; // so that a reload right after it does not take it back
+      const answer = await fetch(path, { method: "POST", headers, body: sent, keepalive });
       const text = await answer.text();
       try {
         return JSON.parse(text);
@@ -193,12 +202,6 @@ export class Store {
     const message = { ts, channel: id, user: "USLACKBOT", text, details, thread_ts, only_you: true, at: Date.now() };
     this.#put(message);
     this.#tell("message", message);
-  }
-
-  /** Takes a note away again. */
-  dismiss(message) {
-    this.#drop(message);
-    this.#tell("gone", message);
   }
 }
 

@@ -65,6 +65,13 @@ export class Timeline {
     this.#queued ||= setTimeout(() => this.draw(), 16);
   }
 
+  /** Does something that changes how wide the list is, and stays at the same message. */
+  stay(change) {
+    const anchor = this.left();
+    change();
+    if (anchor) this.#hold(anchor);
+  }
+
   toEnd() {
     const all = this.#all();
     this.#to = Infinity;
