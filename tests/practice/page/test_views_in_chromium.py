@@ -22,7 +22,7 @@ async def test_details_are_seen(blank: Blank, name: str) -> None:
     """The bot's longest modal, with and without a plan: its title, its code, and nothing in a box."""
     page = await modal(blank, details(STATES[name]))
     await expect(page.get_by_role("dialog", name="R-17 in detail")).to_be_visible()
-    assert await page.locator(".bk-box").count() == 0
+    assert await page.locator(".box").count() == 0
     assert await page.locator("pre").count() == (name != "planning")
 
 

@@ -1,30 +1,27 @@
 // A small line chart of measured values: gaps stay gaps, dashes where no customer is served, marks for what happened.
 
-import { el } from "./dom.js";
+import { clockOf, el } from "./dom.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 92;
 const LEFT = 34;
 const TOP = 8;
 const FLOOR = HEIGHT - 16;
 
 function shape(tag, attributes, ...children) {
-  const made = document.createElementNS(SVG, tag);
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
   made.append(...children);
   return made;
 }
 
-/** Hours, minutes and seconds of a time in seconds. */
-export function clockOf(t) {
-  return new Date(t * 1000).toLocaleTimeString("en-GB");
-}
+const line = (look, x1, y1, x2, y2) => shape("line", { class: look, x1, y1, x2, y2 });
+const dot = (cx, cy, r) => shape("circle", { class: "dot", cx, cy, r });
+const label = (x, y, anchor, text) => shape("text", { x, y, "text-anchor": anchor }, text);
 
 /** A number as it is shown: `+39.8 %`, `no value`. */
 export function say(value, unit, signed = false) {
   if (value === null || value === undefined) return "no value";
-  const digits = Math.abs(value) >= 100 ? 0 : 1;
-  return `${signed && value > 0 ? "+" : ""}${value.toFixed(digits)} ${unit}`;
+  return `${signed && value > 0 ? "+" : ""}${value.toFixed(Math.abs(value) >= 100 ? 0 : 1)} ${unit}`;
 }
 
 /** A chart of column `at` of the rows `[t, ...]`. `least`: the scale reaches at least so far. Has `node`, `update`. */
@@ -34,15 +31,20 @@ export class Chart {
 
   constructor({ name, title, unit, at, least, signed = false }) {
     Object.assign(this, { unit, at, least, signed });
-    this.now = el("strong", {});
-    this.readout = el("output", { className: "readout" });
-    this.plot = el("div", { className: "plot", tabIndex: 0, role: "group", "aria-roledescription": "line chart", "aria-label": `${title}. Arrow keys read the values.` });
-    this.node = el("figure", { className: "chart", "data-chart": name }, el("figcaption", {}, el("span", {}, title), this.now), this.plot, this.readout);
-    this.plot.addEventListener("pointermove", (event) => this.#point(event.clientX - this.plot.getBoundingClientRect().left));
-    this.plot.addEventListener("pointerleave", () => this.#choose(null));
-    this.plot.addEventListener("focus", () => this.#choose(this.#seen().at(-1)?.[0] ?? null));
-    this.plot.addEventListener("blur", () => this.#choose(null));
-    this.plot.addEventListener("keydown", (event) => this.#key(event));
+    this.now = el("strong");
+    this.readout = el("output.readout");
+    this.plot = el("div.plot", {
+      tabindex: 0,
+      role: "group",
+      "aria-roledescription": "line chart",
+      label: `${title}. Arrow keys read the values.`,
+      onpointermove: (event) => this.#point(event.clientX - this.plot.getBoundingClientRect().left),
+      onpointerleave: () => this.#choose(null),
+      onfocus: () => this.#choose(this.#seen().at(-1)?.[0]),
+      onblur: () => this.#choose(null),
+      onkeydown: (event) => this.#key(event),
+    });
+    this.node = el("figure.chart", { "data-chart": name }, el("figcaption", el("span", title), this.now), this.plot, this.readout);
     new ResizeObserver(() => this.#draw()).observe(this.plot);
   }
 
@@ -62,7 +64,7 @@ export class Chart {
     const { from, to } = this.#view;
     const t = from + ((x - LEFT) / Math.max(1, this.plot.clientWidth - LEFT)) * (to - from);
     const near = this.#seen().reduce((best, row) => (!best || Math.abs(row[0] - t) < Math.abs(best[0] - t) ? row : best), null);
-    this.#choose(near?.[0] ?? null);
+    this.#choose(near?.[0]);
   }
 
   #key(event) {
@@ -72,7 +74,7 @@ export class Chart {
     const rows = this.#seen();
     const here = rows.findIndex((row) => row[0] === this.#chosen);
     const next = Math.min(rows.length - 1, Math.max(0, (here < 0 ? rows.length - 1 : here) + step));
-    this.#choose(rows[next]?.[0] ?? null);
+    this.#choose(rows[next]?.[0]);
   }
 
   #choose(t) {
@@ -94,27 +96,18 @@ export class Chart {
     const low = Math.min(0, ...values) * 1.05;
     const x = (t) => LEFT + ((t - from) / Math.max(1, to - from)) * (width - LEFT - 4);
     const y = (v) => FLOOR - ((v - low) / (high - low)) * (FLOOR - TOP);
-    const parts = [];
-    for (const v of [low, (low + high) / 2, high]) {
-      const text = shape("text", { x: LEFT - 4, y: y(v) + 3, "text-anchor": "end" }, String(Math.round(v)));
-      parts.push(shape("line", { class: "grid", x1: LEFT, x2: width, y1: y(v), y2: y(v) }), text);
-    }
-    if (low < 0) parts.push(shape("line", { class: "zero", x1: LEFT, x2: width, y1: y(0), y2: y(0) }));
-    parts.push(shape("text", { x: LEFT, y: HEIGHT - 3 }, clockOf(from).slice(0, 5)), shape("text", { x: width - 2, y: HEIGHT - 3, "text-anchor": "end" }, "now"));
-    for (const mark of marks) {
-      if (mark.t < from) continue;
-      parts.push(shape("line", { class: `mark ${mark.kind}`, x1: x(mark.t), x2: x(mark.t), y1: TOP - 4, y2: FLOOR }));
-    }
+    const upright = (look, t) => line(look, x(t), TOP - 4, x(t), FLOOR);
+    const parts = [low, (low + high) / 2, high].flatMap((v) => [line("grid", LEFT, y(v), width, y(v)), label(LEFT - 4, y(v) + 3, "end", Math.round(v))]);
+    if (low < 0) parts.push(line("zero", LEFT, y(0), width, y(0)));
+    parts.push(label(LEFT, HEIGHT - 3, "start", clockOf(from).slice(0, 5)), label(width - 2, HEIGHT - 3, "end", "now"));
+    parts.push(...marks.filter((mark) => mark.t >= from).map((mark) => upright(`mark ${mark.kind}`, mark.t)));
     for (const { points, on } of this.#pieces(rows)) {
-      const path = points.map((row, n) => `${n ? "L" : "M"}${x(row[0]).toFixed(1)} ${y(row[this.at]).toFixed(1)}`).join("");
-      if (points.length > 1) parts.push(shape("path", { class: on ? "line" : "line off", d: path }));
-      else parts.push(shape("circle", { class: "dot", cx: x(points[0][0]), cy: y(points[0][this.at]), r: 1.5 }));
+      const path = points.map((row) => `${x(row[0]).toFixed(1)} ${y(row[this.at]).toFixed(1)}`);
+      parts.push(points.length > 1 ? shape("path", { class: on ? "line" : "line off", d: `M${path.join("L")}` }) : dot(...path[0].split(" "), 1.5));
     }
     const row = rows.find((r) => r[0] === this.#chosen);
-    if (row) {
-      parts.push(shape("line", { class: "cross", x1: x(row[0]), x2: x(row[0]), y1: TOP - 4, y2: FLOOR }));
-      if (row[this.at] !== null) parts.push(shape("circle", { class: "dot", cx: x(row[0]), cy: y(row[this.at]), r: 3.5 }));
-    }
+    if (row) parts.push(upright("cross", row[0]));
+    if (row && row[this.at] !== null) parts.push(dot(x(row[0]), y(row[this.at]), 3.5));
     this.plot.replaceChildren(shape("svg", { width, height: HEIGHT, "aria-hidden": "true" }, ...parts));
   }
 

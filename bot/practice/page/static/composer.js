@@ -1,6 +1,6 @@
 // Where one writes: messages, and commands with hints from the bot's own usage while typing.
 
-import { button, el, kept } from "./dom.js";
+import { button, el, halt, kept } from "./dom.js";
 
 const MOST_HINTS = 8;
 
@@ -12,12 +12,13 @@ export class Composer {
 
   constructor(host, ui, { id, label }) {
     this.ui = ui;
-    this.list = el("ul", { className: "hints", id: `${id}-hints`, role: "listbox", "aria-label": "Commands", hidden: true });
+    this.store = ui.store;
+    this.list = el("ul.hints", { id: `${id}-hints`, role: "listbox", label: "Commands", hidden: true });
     this.input = el("textarea", {
       id,
       rows: 1,
       role: "combobox",
-      "aria-label": label,
+      label,
       "aria-autocomplete": "list",
       "aria-expanded": "false",
       "aria-controls": this.list.id,
@@ -26,18 +27,17 @@ export class Composer {
       onblur: () => this.#show([]),
       onfocus: () => this.#suggest(),
     });
-    this.send = button("Send", () => this.#send(), { className: "primary" });
-    this.closed = el("p", { className: "note", hidden: true });
-    this.box = el("form", { className: "composer", onsubmit: (e) => e.preventDefault() }, this.list, this.input, this.send);
+    this.send = button("Send", () => this.#send(), { class: "primary" });
+    this.closed = el("p.note", { hidden: true });
+    this.box = el("form.composer", { onsubmit: (e) => e.preventDefault() }, this.list, this.input, this.send);
     host.append(this.box, this.closed);
   }
 
   /** From now on it writes there. */
   show(channel, thread = null) {
-    const { store } = this.ui;
     this.channel = channel;
     this.thread = thread;
-    this.draft = kept(sessionStorage, `draft:${store.me}:${channel}:${thread ?? ""}`);
+    this.draft = kept(sessionStorage, `draft:${this.store.me}:${channel}:${thread ?? ""}`);
     this.input.value = this.draft.get();
     this.#show([]);
     this.#fit();
@@ -46,7 +46,7 @@ export class Composer {
 
   /** Whether one may write here, and what it is called. */
   refresh() {
-    const channel = this.ui.store.channel(this.channel);
+    const channel = this.store.channel(this.channel);
     if (!channel) return;
     const open = channel.member && !channel.read_only;
     this.box.hidden = !open;
@@ -69,10 +69,10 @@ export class Composer {
 
   #suggest() {
     const typed = this.input.value.toLowerCase();
-    const { commands, shortcuts = [] } = this.ui.store.state;
+    const { commands, shortcuts = [] } = this.store.state;
     if (!typed.startsWith("/") || typed.includes("\n") || this.thread) return this.#show([]);
     const short = shortcuts.filter((s) => s.name.toLowerCase().startsWith(typed.slice(1)));
-    const started = short.map((s) => ({ command: "", usage: s.name, says: "A shortcut", callback_id: s.callback_id }));
+    const started = short.map(({ name, callback_id }) => ({ command: "", usage: name, says: "A shortcut", callback_id }));
     this.#show([...matching(commands, typed).slice(0, MOST_HINTS), ...started]);
   }
 
@@ -80,27 +80,23 @@ export class Composer {
     this.#hints = hints;
     this.list.hidden = !hints.length;
     this.list.replaceChildren(...hints.map((hint, n) => this.#option(hint, n)));
-    this.input.setAttribute("aria-expanded", String(hints.length > 0));
+    this.input.ariaExpanded = hints.length > 0;
     this.#choose(-1);
   }
 
   #option(hint, n) {
-    const words = [el("b", {}, `${hint.command} ${hint.usage}`.trim()), el("span", { className: "muted" }, hint.says)];
-    const take = (event) => {
-      event.preventDefault();
-      this.#complete(n);
-    };
-    return el("li", { id: `${this.list.id}-${n}`, role: "option", "aria-selected": "false", onmousedown: take }, words);
+    const onmousedown = (event) => (event.preventDefault(), this.#complete(n));
+    const words = [el("b", `${hint.command} ${hint.usage}`.trim()), el("span.muted", hint.says)];
+    return el("li", { id: `${this.list.id}-${n}`, role: "option", onmousedown }, words);
   }
 
   #choose(n) {
     this.#active = n;
     [...this.list.children].forEach((option, at) => {
-      option.setAttribute("aria-selected", String(at === n));
+      option.ariaSelected = at === n;
       if (at === n) option.scrollIntoView({ block: "nearest" });
     });
-    if (n >= 0) this.input.setAttribute("aria-activedescendant", `${this.list.id}-${n}`);
-    else this.input.removeAttribute("aria-activedescendant");
+    this.input.setAttribute("aria-activedescendant", this.list.children[n]?.id ?? "");
   }
 
   #complete(n) {
@@ -114,20 +110,19 @@ export class Composer {
 
   #key(event) {
     if (event.isComposing) return;
+    const { key } = event;
     const open = this.#hints.length;
-    const moves = { ArrowDown: 1, ArrowUp: -1 };
-    if (open && moves[event.key] && !event.altKey) this.#choose((Math.max(this.#active, event.key === "ArrowUp" ? 0 : -1) + moves[event.key] + open) % open);
-    else if (open && event.key === "Tab" && !event.shiftKey && this.#adds()) this.#complete(Math.max(0, this.#active));
-    else if (open && event.key === "Escape") this.#show([]);
-    else if (event.key === "Enter" && !event.shiftKey) {
-      if (open && (this.#active >= 0 || !this.#whole())) this.#complete(Math.max(0, this.#active));
-      else this.#send();
-    } else if (event.key === "ArrowUp" && !this.input.value && this.#sent) {
+    const best = Math.max(0, this.#active);
+    const step = event.altKey ? undefined : { ArrowDown: this.#active + 1, ArrowUp: best - 1 + open }[key];
+    if (open && step >= 0) this.#choose(step % open);
+    else if (open && key === "Tab" && !event.shiftKey && this.#adds()) this.#complete(best);
+    else if (open && key === "Escape") this.#show([]);
+    else if (key === "Enter" && !event.shiftKey) open && (this.#active >= 0 || !this.#whole()) ? this.#complete(best) : this.#send();
+    else if (key === "ArrowUp" && !this.input.value && this.#sent) {
       this.input.value = this.#sent;
       this.#typed();
     } else return;
-    event.preventDefault();
-    event.stopPropagation();
+    halt(event);
   }
 
   /** Whether Tab would add anything; if not, it goes on to the next control. */
@@ -137,7 +132,7 @@ export class Composer {
 
   #whole(text = this.input.value) {
     const first = text.trim().split(/\s/)[0];
-    return this.ui.store.state.commands.some((c) => c.command === first);
+    return this.store.state.commands.some((c) => c.command === first);
   }
 
   #send() {
@@ -150,8 +145,8 @@ export class Composer {
     this.ui.sent(thread);
     const [command] = text.split(/\s/, 1);
     if (!text.startsWith("/")) this.#tell({ act: "say", channel, text, thread_ts: thread ?? undefined });
-    else if (thread) this.#note(channel, thread, { error: `${command} is not supported in threads. Type it in the channel.` });
-    else if (!this.#whole(text)) this.#note(channel, thread, { error: `${command} is not a valid command.` });
+    else if (thread) this.#note(channel, thread, `${command} is not supported in threads. Type it in the channel.`);
+    else if (!this.#whole(text)) this.#note(channel, thread, `${command} is not a valid command.`);
     else this.#tell({ act: "slash", channel, command, text: text.slice(command.length).trim() });
   }
 
@@ -159,17 +154,17 @@ export class Composer {
   async #tell(body) {
     const { channel, thread } = this;
     const typed = this.#sent;
-    const answer = await this.ui.store.act(body);
+    const answer = await this.store.act(body);
     if (answer.ok) return;
-    this.#note(channel, thread, answer);
+    this.#note(channel, thread, answer.error, answer.details);
     if (!answer.ms && !this.input.value && this.channel === channel && this.thread === thread) {
       this.input.value = body.act === "shortcut" ? "" : typed;
       this.#typed();
     }
   }
 
-  #note(channel, thread, { error, details }) {
-    this.ui.store.note(channel, error ?? "That did not work.", details, thread ?? undefined);
+  #note(channel, thread, error = "That did not work.", details) {
+    this.store.note(channel, error, details, thread ?? undefined);
   }
 }
 
@@ -185,7 +180,6 @@ function matching(hints, typed) {
 
 /** What a hint fills in: the command and the words of its usage that are typed as they stand. */
 function completed(hint) {
-  const words = hint.usage.split(/\s+/);
-  const end = words.findIndex((w) => !/^[a-z][a-z-]*$/.test(w));
-  return [hint.command, ...words.slice(0, end < 0 ? words.length : end), ""].filter((w, n, all) => w || n === all.length - 1).join(" ");
+  const [words] = /^([a-z][a-z-]*(\s+|$))*/.exec(hint.usage);
+  return `${`${hint.command} ${words}`.trim()} `;
 }

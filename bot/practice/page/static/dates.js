@@ -1,24 +1,24 @@
 // Slack's `<!date^...>`: a moment in the reader's own time zone, in one of Slack's formats.
-import { make } from "./make.js";
+import { el } from "./dom.js";
 
 const say = (options) => (at) => at.toLocaleString("en-US", options);
-const two = (number) => String(number).padStart(2, "0");
-const day = { month: "long", day: "numeric", year: "numeric" };
+const long = { month: "long", day: "numeric", year: "numeric" };
+const time = { hour: "numeric", minute: "2-digit" };
 
 /** `2026-11-22`, here. */
-export const iso = (at) => `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+export const iso = (at) => at.toLocaleDateString("sv");
 /** `03:15`, here. */
-export const clock = (at) => `${two(at.getHours())}:${two(at.getMinutes())}`;
+export const minutes = (at) => at.toLocaleTimeString("sv").slice(0, 5);
 
 const FORMATS = {
   __proto__: null,
-  date: say(day),
+  date: say(long),
   date_num: iso,
   date_slash: say({ year: "numeric", month: "2-digit", day: "2-digit" }),
-  date_short: say({ ...day, month: "short" }),
-  date_long: say({ ...day, weekday: "long" }),
-  time: say({ hour: "numeric", minute: "2-digit" }),
-  time_secs: say({ hour: "numeric", minute: "2-digit", second: "2-digit" }),
+  date_short: say({ ...long, month: "short" }),
+  date_long: say({ ...long, weekday: "long" }),
+  time: say(time),
+  time_secs: say({ ...time, second: "2-digit" }),
 };
 
 function pretty(at, format) {
@@ -30,6 +30,6 @@ function pretty(at, format) {
 export function drawDate(seconds, format = "", fallback) {
   const at = new Date(seconds * 1000);
   const text = format.replace(/\{(\w+?)(_pretty)?\}/g, (whole, name, near) => (FORMATS[name] ? (near ? pretty(at, FORMATS[name]) : FORMATS[name](at)) : whole));
-  if (!text || text.includes("{") || Number.isNaN(at.getTime())) return make("span", fallback || String(seconds));
-  return make("time", { datetime: at.toISOString(), title: String(at) }, text);
+  if (!text || text.includes("{") || Number.isNaN(at.getTime())) return el("span", fallback || String(seconds));
+  return el("time", { datetime: at.toISOString(), title: String(at) }, text);
 }

@@ -1,7 +1,7 @@
 // Everything in a block that can be pressed, picked or filled in.
 import { confirm } from "./confirm.js";
 import { INPUTS } from "./inputs.js";
-import { box, make } from "./make.js";
+import { box, el } from "./dom.js";
 import { drawText, words } from "./mrkdwn.js";
 import { overflow, select } from "./selects.js";
 
@@ -9,7 +9,7 @@ const HELD = { __proto__: null, ...INPUTS, overflow };
 for (const kind of ["static", "external", "users", "conversations", "channels"]) HELD[`${kind}_select`] = HELD[`multi_${kind}_select`] = select;
 const UNNAMED = { overflow: "More actions", datepicker: "Date", timepicker: "Time", datetimepicker: "Date and time" };
 
-/** What tells an element from all others of its message or view, also after it was drawn again. */
+// What tells an element from all others of its message or view, also after it was drawn again.
 const keyOf = (block, element) => `${block.block_id ?? ""}/${element.action_id ?? ""}`;
 
 function bare(held, name) {
@@ -30,17 +30,16 @@ function valueOf(block, element, ctx, key) {
 
 /** Shows that `node` is at work until `promise` is settled; pressing it does nothing meanwhile. Answers what it does. */
 export async function whileBusy(node, promise) {
-  if (!promise?.then) return promise;
-  node.setAttribute("aria-disabled", "true");
+  node.ariaDisabled = true;
   try {
     return await promise;
   } finally {
-    node.removeAttribute("aria-disabled");
+    node.ariaDisabled = null;
   }
 }
 
 /** Whether it is at work, so that a press means nothing. */
-export const isBusy = (node) => node.getAttribute("aria-disabled") === "true";
+export const isBusy = (node) => node.ariaDisabled === "true";
 
 async function press(event, node, block, element, value, ctx) {
   if (isBusy(node)) return event.preventDefault();
@@ -59,12 +58,12 @@ function pressable(block, element, ctx, { text, value, accessibility_label: labe
   const attrs = href ? { href, target: "_blank", rel: "noopener noreferrer" } : { type: "button" };
   const busy = (ctx.busy?.has(element.action_id) || ctx.busy?.has(key)) && "true";
   const onclick = (event) => press(event, node, block, element, value, ctx);
-  const node = make(`${href ? "a" : "button"}.bk-button${style}`, { ...attrs, "aria-label": label, "aria-disabled": busy, "data-key": `${key}/${value ?? ""}`, "data-action-id": element.action_id, onclick }, words(text));
+  const identity = { "data-key": `${key}/${value ?? ""}`, "data-action-id": element.action_id };
+  const node = el(`${href ? "a" : "button"}.button${style}`, { ...attrs, ...identity, label, "aria-disabled": busy, onclick }, words(text));
   return node;
 }
 
-/** A picture that stands in other blocks: its description, as pictures are never loaded from elsewhere. */
-const picture = (element) => make("span.bk-image", { role: "img", "aria-label": element.alt_text || "Picture" }, element.alt_text || "Picture");
+const shown = (_, element, ctx) => drawText(element, ctx);
 
 const PRESSED = {
   __proto__: null,
@@ -72,9 +71,10 @@ const PRESSED = {
   workflow_button: pressable,
   icon_button: pressable,
   feedback_buttons: (block, element, ctx) => [element.positive_button, element.negative_button].map((each) => each && pressable(block, element, ctx, each)),
-  image: (_, element) => picture(element),
-  plain_text: (_, element, ctx) => drawText(element, ctx),
-  mrkdwn: (_, element, ctx) => drawText(element, ctx),
+  // Pictures are never loaded from elsewhere.
+  image: (_, { alt_text }) => el("span.image", { role: "img", label: alt_text || "Picture" }, alt_text || "Picture"),
+  plain_text: shown,
+  mrkdwn: shown,
 };
 
 /** A control that holds a value: {node, field, read, ...}; null if nothing of this type does. `input`: in that block. */

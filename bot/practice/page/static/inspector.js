@@ -1,6 +1,6 @@
 // All that went to and fro between Slack and the bot, and ways to make that hard.
 
-import { button, el } from "./dom.js";
+import { button, clockOf, el, sign } from "./dom.js";
 
 const KEPT = 400;
 const TROUBLES = [
@@ -15,30 +15,30 @@ const WAYS = [["", "Both ways"], ["to_bot", "To the bot"], ["from_bot", "From th
 export function mountInspector(host, store) {
   let entries = [];
   let more = false;
-  const said = el("p", { className: "came", role: "status" });
+  const said = el("p.came", { role: "status" });
   const word = el("input", { type: "search", id: "inspector-word", placeholder: "Filter", oninput: () => draw() });
-  const way = el("select", { id: "inspector-way", onchange: () => draw() }, ...WAYS.map(([value, text]) => el("option", { value }, text)));
+  const way = el("select", { id: "inspector-way", onchange: () => draw() }, WAYS.map(([value, text]) => el("option", { value }, text)));
   const faults = el("input", { type: "checkbox", id: "inspector-faults", onchange: () => draw() });
-  const list = el("ol", { className: "entries", "aria-label": "Requests and answers, newest first" });
-  const count = el("p", { className: "muted" });
+  const list = el("ol.entries", { label: "Requests and answers, newest first" });
+  const count = el("p.muted");
   const older = button("Older", () => read(entries.at(-1)?.n));
 
   const trouble = async (name, title) => {
     const answer = await store.act({ act: "inspector", do: name });
-    said.className = answer.ok ? "came" : "came bad";
+    said.classList.toggle("bad", !answer.ok);
     said.textContent = answer.ok ? `${title}: done.` : (answer.error ?? "It did not work.");
   };
   const troubles = TROUBLES.map(([name, title, says]) => button(title, () => trouble(name, title), { title: says }));
   host.append(
-    el("div", { className: "troubles", role: "group", "aria-label": "Make it hard" }, ...troubles), said,
-    el("div", { className: "filters" },
-      el("label", { htmlFor: word.id, className: "hidden" }, "Filter"), word,
-      el("label", { htmlFor: way.id, className: "hidden" }, "Direction"), way,
-      el("label", { htmlFor: faults.id }, faults, " only what failed")),
+    el("div.troubles", { role: "group", label: "Make it hard" }, troubles), said,
+    el("div.filters",
+      el("label.hidden", { for: word.id }, "Filter"), word,
+      el("label.hidden", { for: way.id }, "Direction"), way,
+      el("label", { for: faults.id }, faults, " only what failed")),
     count, list, older);
 
   const read = async (before) => {
-    const found = await fetch(`/page/inspector${before ? `?before=${before}` : ""}`).then((r) => r.json(), () => null);
+    const found = await store.get("inspector", before && { before });
     if (!found) return;
     entries = before ? [...entries, ...found.entries] : found.entries;
     more = found.more;
@@ -69,31 +69,26 @@ export function mountInspector(host, store) {
 }
 
 function row(entry) {
-  const at = new Date(entry.at * 1000).toLocaleTimeString("en-GB");
-  const marks = [entry.retry ? `retry ${entry.retry}` : "", entry.again ? "again" : "", entry.lint?.length ? `lint ${entry.lint.length}` : ""];
-  const summary = el("summary", {},
-    el("time", {}, at), el("span", { className: "dir", "aria-hidden": "true" }, entry.dir === "to_bot" ? "→" : "←"),
-    el("span", { className: "hidden" }, entry.dir === "to_bot" ? "to the bot" : "from the bot"),
-    el("span", { className: "what" }, entry.what),
-    el("span", { className: entry.ok ? "muted" : "bad" }, [entry.ok ? "" : String(entry.status), ...marks].filter(Boolean).join(" ")),
-    el("span", { className: "ms" }, `${entry.ms < 10 ? entry.ms.toFixed(1) : Math.round(entry.ms)} ms`));
-  const details = el("details", {}, summary);
-  details.addEventListener("toggle", () => {
-    if (details.open && details.children.length === 1) details.append(...opened(entry));
-  });
-  const item = el("li", {}, details);
-  item.n = entry.n;
-  return item;
+  const marks = [!entry.ok && entry.status, entry.retry && `retry ${entry.retry}`, entry.again && "again", entry.lint?.length && `lint ${entry.lint.length}`];
+  const [arrow, way] = entry.dir === "to_bot" ? ["→", "to the bot"] : ["←", "from the bot"];
+  const summary = el("summary",
+    el("time", clockOf(entry.at)), sign("span", arrow), el("span.hidden", way),
+    el("span.what", entry.what),
+    el(entry.ok ? "span.muted" : "span.bad", marks.filter(Boolean).join(" ")),
+    el("span.ms", `${entry.ms < 10 ? entry.ms.toFixed(1) : Math.round(entry.ms)} ms`));
+  const ontoggle = () => details.children.length === 1 && details.append(...opened(entry));
+  const details = el("details", { ontoggle }, summary);
+  return Object.assign(el("li", details), { n: entry.n });
 }
 
 function opened(entry) {
   const sent = entry.dir === "to_bot" ? ["What the bot was sent", "What it acked"] : ["What the bot sent", "What it was answered"];
-  const lint = (entry.lint ?? []).map((f) => el("li", {}, `${f.pointer}: ${f.message} (${f.code})`));
+  const lint = (entry.lint ?? []).map((f) => el("li", `${f.pointer}: ${f.message} (${f.code})`));
   return [
-    el("p", { className: "muted" }, `Status ${entry.status}, ${entry.ms.toFixed(2)} ms.`),
-    lint.length ? el("ul", { className: "bad" }, ...lint) : null,
+    el("p.muted", `Status ${entry.status}, ${entry.ms.toFixed(2)} ms.`),
+    lint.length ? el("ul.bad", lint) : "",
     ...json(sent[0], entry.payload), ...json(sent[1], entry.answer),
-  ].filter(Boolean);
+  ];
 }
 
 function json(title, value) {
@@ -101,6 +96,6 @@ function json(title, value) {
   const copy = button("Copy", async () => {
     await navigator.clipboard?.writeText(text).catch(() => {});
     copy.textContent = "Copied";
-  }, { "aria-label": `Copy: ${title}` });
-  return [el("div", { className: "pair" }, el("span", {}, title), copy), el("pre", { tabIndex: 0, role: "region", "aria-label": title }, text)];
+  }, { label: `Copy: ${title}` });
+  return [el("div.pair", el("span", title), copy), el("pre", { tabindex: 0, role: "region", label: title }, text)];
 }

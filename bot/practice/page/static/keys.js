@@ -1,5 +1,7 @@
 // What the keyboard does everywhere on the page.
 
+import { at } from "./dom.js";
+
 const REGIONS = ["side", "main", "composer", "thread", "panel"];
 
 /** Ctrl/Cmd+K finds a channel, Alt+Up/Down goes through them, Escape closes, F6 goes from region to region. */
@@ -22,15 +24,14 @@ function neighbour(page, step) {
 }
 
 function nextRegion(step) {
-  const shown = REGIONS.map((id) => document.getElementById(id)).filter((e) => e && e.offsetParent !== null);
-  const focused = document.activeElement;
-  const here = shown.findLastIndex((e) => e.contains(focused));
+  const shown = REGIONS.map(at).filter((e) => e && e.offsetParent !== null);
+  const here = shown.findLastIndex((e) => e.contains(document.activeElement));
   shown[(here + step + shown.length) % shown.length].focus();
 }
 
 function escape(page) {
-  const layout = document.getElementById("layout");
-  if (layout.classList.contains("side-open")) layout.classList.remove("side-open");
+  const { classList } = at("layout");
+  if (classList.contains("side-open")) classList.remove("side-open");
   else if (page.place.thread) page.closeThread();
   else return false;
   return true;

@@ -1,5 +1,5 @@
 // Ordinary Markdown, as it stands in Slack's `markdown` blocks.
-import { fragment, make, pre } from "./make.js";
+import { el, fragment, pre } from "./dom.js";
 import { common, decode, link, match, scan } from "./mrkdwn.js";
 
 const PAIRS = [
@@ -14,7 +14,7 @@ const LABELLED = /!?\[([^\]\n]*)\]\(([^\s()]*)(?:\s+"[^"\n]*")?\)/y;
 function pair(text, at, ctx) {
   if (text[at] === "_" && /[\p{L}\p{N}]/u.test(text[at - 1] ?? "")) return null;
   for (const [expression, tag] of PAIRS) {
-    const found = match(expression, text, at, (parts) => make(tag, inline(parts[1], ctx)));
+    const found = match(expression, text, at, (parts) => el(tag, inline(parts[1], ctx)));
     if (found) return found;
   }
   return null;
@@ -31,13 +31,13 @@ function inline(text, ctx) {
 
 /** A table that scrolls in itself; `cell(tag, content, column)` draws one. */
 export function grid(name, [head, ...rest], cell) {
-  const row = (tag) => (cells) => make("tr", cells.map((content, n) => cell(tag, content, n)));
-  return make("div.bk-table", { role: "region", "aria-label": name, tabindex: 0 }, make("table", make("thead", row("th")(head)), make("tbody", rest.map(row("td")))));
+  const row = (tag) => (cells) => el("tr", cells.map((content, n) => cell(tag, content, n)));
+  return el("div.table", { role: "region", label: name, tabindex: 0 }, el("table", el("thead", row("th")(head)), el("tbody", rest.map(row("td")))));
 }
 
 function table(rows, ctx) {
   const cells = (line) => line.trim().replace(/^\||\|$/g, "").split(/(?<!\\)\|/);
-  return grid("Table", rows.filter((_, n) => n !== 1).map(cells), (tag, text) => make(tag, inline(text.trim(), ctx)));
+  return grid("Table", rows.filter((_, n) => n !== 1).map(cells), (tag, text) => el(tag, inline(text.trim(), ctx)));
 }
 
 const ITEM = /^(\s*)(?:[-*+]|(\d+)[.)])\s+(?:\[([ xX])\]\s+)?(.*)$/;
@@ -45,22 +45,23 @@ const ITEM = /^(\s*)(?:[-*+]|(\d+)[.)])\s+(?:\[([ xX])\]\s+)?(.*)$/;
 function list(rows, ctx) {
   const found = rows.map((row) => ITEM.exec(row));
   const [, { length: deep }, start] = found[0];
-  const made = make(start ? "ol" : "ul", { start });
+  const made = el(start ? "ol" : "ul", { start });
   for (let at = 0, end; at < rows.length; at = end) {
     for (end = at + 1; end < rows.length && found[end][1].length > deep; ) end++;
     const [, , , tick, text] = found[at];
-    made.append(make("li", tick && (tick === " " ? "☐ " : "☑ "), inline(text, ctx), end > at + 1 && list(rows.slice(at + 1, end), ctx)));
+    made.append(el("li", tick && (tick === " " ? "☐ " : "☑ "), inline(text, ctx), end > at + 1 && list(rows.slice(at + 1, end), ctx)));
   }
   return made;
 }
 
 const RULE = /^\s*(-{3,}|\*{3,}|_{3,})\s*$/;
 const isTable = (rows, at) => rows[at].includes("|") && /^[\s|:-]*-[\s|:-]*$/.test(rows[at + 1] ?? "");
+const isQuote = (rows, at) => rows[at].startsWith(">");
 const isItem = (rows, at) => ITEM.test(rows[at]) && !RULE.test(rows[at]);
 
 const heading = ([row], ctx) => {
   const [, { length }, text] = /^(#+)\s+(.*?)\s*#*$/.exec(row);
-  return make(`p.md-h${length}`, { role: "heading", "aria-level": Math.min(6, length + 2) }, inline(text, ctx));
+  return el(`p.md-h${length}`, { role: "heading", "aria-level": Math.min(6, length + 2) }, inline(text, ctx));
 };
 const unquoted = (rows) => rows.map((row) => row.replace(/^> ?/, ""));
 const fenced = (rows) => pre(rows.slice(1).join("\n").replace(/\n?```\s*$/, ""));
@@ -69,13 +70,13 @@ const fenced = (rows) => pre(rows.slice(1).join("\n").replace(/\n?```\s*$/, ""))
 const PIECES = [
   [(rows, at) => /^#{1,6}\s/.test(rows[at]), () => false, heading],
   [(rows, at) => rows[at].startsWith("```"), (rows, at, from) => at === from + 1 || !rows[at - 1].startsWith("```"), fenced],
-  [(rows, at) => RULE.test(rows[at]), () => false, () => make("hr")],
-  [(rows, at) => rows[at].startsWith(">"), (rows, at) => rows[at].startsWith(">"), (rows, ctx) => make("blockquote", body(unquoted(rows), ctx))],
+  [(rows, at) => RULE.test(rows[at]), () => false, () => el("hr")],
+  [isQuote, isQuote, (rows, ctx) => el("blockquote", body(unquoted(rows), ctx))],
   [isTable, (rows, at) => rows[at].includes("|"), table],
   [isItem, isItem, list],
 ];
 const begun = (rows, at) => PIECES.find(([begins]) => begins(rows, at));
-const PARAGRAPH = [null, (rows, at) => rows[at].trim() && !begun(rows, at), (rows, ctx) => make("p", inline(rows.join("\n"), ctx))];
+const PARAGRAPH = [null, (rows, at) => rows[at].trim() && !begun(rows, at), (rows, ctx) => el("p", inline(rows.join("\n"), ctx))];
 
 function body(rows, ctx) {
   const made = fragment();
@@ -87,8 +88,7 @@ function body(rows, ctx) {
   return made;
 }
 
-/** Markdown as it is read: headings, lists, tables, code, links. */
 export function drawMarkdown(text, ctx = {}) {
   const shallow = text.replace(/^((?:> ?){9})(?:> ?)+/gm, "$1"); // deeper quotes are of no use but to break the page
-  return fragment(make("div.mk.md", body(shallow.split("\n"), ctx)));
+  return fragment(el("div.mk.md", body(shallow.split("\n"), ctx)));
 }

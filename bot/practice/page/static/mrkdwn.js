@@ -1,6 +1,6 @@
 // Slack's own markup, and the pieces it shares with Markdown. What is written becomes text nodes only.
 import { drawDate } from "./dates.js";
-import { button, fragment, make, pre } from "./make.js";
+import { button, el, fragment, pre } from "./dom.js";
 
 export { drawMarkdown } from "./markdown.js";
 
@@ -25,30 +25,27 @@ export function words(object) {
 /** A link, if its address is one that can do no harm; else its label as text. */
 export function link(address, label) {
   if (!/^(https?:\/\/|mailto:|tel:)/i.test(address)) return fragment(label || address);
-  return make("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, label || address);
+  return el("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, label || address);
 }
 
-/** A person's name as a mention; it stands out if it is the reader's own. */
 export function mention(id, ctx, label) {
   const person = ctx.people?.get(id);
-  return make(`span.mk-mention${id === ctx.me ? ".own" : ""}`, { title: person?.real_name }, `@${person?.name ?? (label || id)}`);
+  return el(`span.mk-mention${id === ctx.me ? ".own" : ""}`, { title: person?.real_name }, `@${person?.name ?? (label || id)}`);
 }
 
 /** A channel's name; a button where the page can open it (`ctx.onChannel`). */
 export function channelName(id, ctx, label) {
   const known = ctx.channels?.get(id);
   const name = `#${known?.name ?? (label || id)}`;
-  return known && ctx.onChannel ? button("mk-mention", { onclick: () => ctx.onChannel(id) }, name) : make("span.mk-mention", name);
+  return known && ctx.onChannel ? button(name, () => ctx.onChannel(id), { class: "mk-mention" }) : el("span.mk-mention", name);
 }
 
-/** A user group's handle. */
 export function groupName(id, ctx, label) {
   const handle = ctx.groups?.get(id)?.handle;
-  return make("span.mk-mention", handle ? `@${handle}` : label || id);
+  return el("span.mk-mention", handle ? `@${handle}` : label || id);
 }
 
-/** @here, @channel or @everyone. */
-export const wide = (range) => make("span.mk-mention.own", `@${range}`);
+export const wide = (range) => el("span.mk-mention.own", `@${range}`);
 
 function token(whole, ctx) {
   const [, kind, id, label] = /^([@#!]?)([^|]*)(?:\|(.*))?$/s.exec(whole).map((part) => decode(part ?? ""));
@@ -57,7 +54,7 @@ function token(whole, ctx) {
   if (kind === "") return link(id, label);
   const [name, first, format, address] = id.split("^");
   if (name === "subteam") return groupName(first, ctx, label);
-  if (name !== "date") return /^(here|channel|everyone)$/.test(name) ? wide(name) : make("span.mk-mention", label || `<!${id}>`);
+  if (name !== "date") return /^(here|channel|everyone)$/.test(name) ? wide(name) : el("span.mk-mention", label || `<!${id}>`);
   const date = drawDate(Number(first), format, label);
   return address ? link(address, date) : date;
 }
@@ -88,7 +85,7 @@ export function scan(text, special) {
 /** What both kinds of markup have: `code`, Slack's `<...>`, and addresses written out. */
 export function common(text, at, ctx, bare = true) {
   const sign = text[at];
-  if (sign === "`") return match(/`([^`\n]+)`/y, text, at, (found) => make("code", decode(found[1])));
+  if (sign === "`") return match(/`([^`\n]+)`/y, text, at, (found) => el("code", decode(found[1])));
   if (sign === "<") return match(/<([^<>\n]+)>/y, text, at, (found) => token(found[1], ctx));
   if (sign !== "h" || !bare || WORD.test(text[at - 1] ?? "")) return null;
   return match(/https?:\/\/[^\s<>|]*[^\s<>|.,;:!?)\]'"]/y, text, at, (found) => link(decode(found[0])));
@@ -108,7 +105,7 @@ function marked(text, at, ctx, rules) {
   const before = text[at - 1] ?? " ";
   if (WORD.test(before) || before === mark || /\s/.test(text[at + 1] ?? " ")) return null;
   const end = closing(text, at + 1, mark);
-  return end < 0 ? null : { node: make(MARKS[mark], inline(text.slice(at + 1, end), ctx, rules)), end: end + 1 };
+  return end < 0 ? null : { node: el(MARKS[mark], inline(text.slice(at + 1, end), ctx, rules)), end: end + 1 };
 }
 
 function inline(text, ctx, rules) {
@@ -129,14 +126,14 @@ function lines(text, ctx, rules) {
   for (const line of text.split("\n")) {
     const quoted = QUOTE.test(line);
     if (quoted !== (place !== made)) {
-      place = quoted ? make("blockquote") : made;
+      place = quoted ? el("blockquote") : made;
       if (quoted) made.append(place);
       open = false;
     }
     const item = ITEM.test(line);
     const drawn = inline(line.replace(QUOTE, ""), ctx, rules);
     if (open && !item) place.append("\n");
-    place.append(item ? make("span.mk-item", drawn) : drawn);
+    place.append(item ? el("span.mk-item", drawn) : drawn);
     open = !item;
   }
   return made;
@@ -149,11 +146,11 @@ export function drawMrkdwn(text, ctx = {}, rules = {}) {
     if (n % 2) return pre(decode(part.replace(/<([^<>|\n]+)\|?[^<>\n]*>/g, "$1")));
     return (part || parts.length === 1) && lines(part, ctx, rules);
   });
-  return fragment(make("span.mk", drawn));
+  return fragment(el("span.mk", drawn));
 }
 
 /** A text object of either type, or a string. */
 export function drawText(object, ctx = {}) {
   if (object?.type === "mrkdwn") return drawMrkdwn(object.text, ctx, object);
-  return fragment(make("span.mk", words(object)));
+  return fragment(el("span.mk", words(object)));
 }

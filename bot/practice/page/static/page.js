@@ -1,13 +1,12 @@
 // The page: which parts there are, where the person is, and how one gets from one place to another.
 
-import { button, el, kept } from "./dom.js";
+import { at, button, el, kept } from "./dom.js";
 import { Composer } from "./composer.js";
 import { mountPanel, showPanel } from "./side_panel.js";
 import { openFind } from "./find.js";
 import { openPhone } from "./phone.js";
 import { plain } from "./message.js";
-import { showHome } from "./home.js";
-import { showModal } from "./modals.js";
+import { showHome, showModal } from "./home.js";
 import { Sidebar, dress } from "./sidebar.js";
 import { Store, unread } from "./store.js";
 import { Thread } from "./thread.js";
@@ -15,7 +14,6 @@ import { Timeline } from "./timeline.js";
 import { listenForKeys } from "./keys.js";
 
 const HOME = "home";
-const at = (id) => document.getElementById(id);
 
 /** What the parts share: the store, the place, and the ways to go elsewhere. */
 class Page {
@@ -23,6 +21,7 @@ class Page {
   #left = new Map();
   #drawn = "";
   #reading = false;
+  #opener = null;
 
   constructor() {
     const asked = new URLSearchParams(location.search).get("as");
@@ -37,8 +36,7 @@ class Page {
   }
 
   #listen() {
-    const { store } = this;
-    const on = (kinds, fn) => kinds.split(" ").forEach((kind) => store.subscribe(kind, fn));
+    const on = (kinds, fn) => this.store.subscribe(kinds, fn);
     on("state", () => this.#arrive());
     on("message gone", (m) => this.#changed(m));
     on("message", (m) => this.#announce(m));
@@ -53,13 +51,12 @@ class Page {
     listenForKeys(this);
   }
 
-  /** What drawing blocks and text needs to know. */
   context() {
     return { ...this.store.names(), channel: this.place.channel, onChannel: (id) => this.go(id) };
   }
 
   app() {
-    return this.store.state.people.find((p) => p.bot);
+    return this.store.state.people.find((p) => p.bot)?.real_name ?? "Rollbot";
   }
 
   dm() {
@@ -67,14 +64,12 @@ class Page {
   }
 
   nameOf(channel) {
-    return channel.kind === "im" ? (this.app()?.real_name ?? "Rollbot") : `#${channel.name}`;
+    return channel.kind === "im" ? this.app() : `#${channel.name}`;
   }
 
-  /** Every place in the order of the sidebar. */
   places() {
     const channels = this.store.state.channels.filter((c) => c.kind !== "im").map((c) => ({ id: c.id, name: this.nameOf(c) }));
-    const app = this.app()?.real_name ?? "Rollbot";
-    return [...channels, { id: this.dm()?.id ?? "dm", name: app }, { id: HOME, name: `${app} Home` }];
+    return [...channels, { id: this.dm()?.id ?? "dm", name: this.app() }, { id: HOME, name: `${this.app()} Home` }];
   }
 
   /** Opens a channel, the direct messages ("dm") or the Home tab ("home"). */
@@ -86,7 +81,7 @@ class Page {
       id = this.dm().id;
     }
     at("layout").classList.remove("side-open");
-    history.pushState(null, "", this.#url(id, thread));
+    this.#address("pushState", id, thread);
     this.#show(id, thread);
     if (id === HOME) this.store.act({ act: "home" });
     else if (!thread && !this.#narrow()) this.composer.input.focus();
@@ -94,17 +89,15 @@ class Page {
 
   openThread(channel, ts, write = false) {
     if (channel !== this.place.channel) return void this.go(channel, ts);
-    if (ts !== this.place.thread) history.pushState(null, "", this.#url(channel, ts));
+    if (ts !== this.place.thread) this.#address("pushState", channel, ts);
     this.#opener = document.activeElement;
     this.#show(channel, ts);
     if (write && !this.#narrow()) this.thread.composer.input.focus();
     else at("thread").focus();
   }
 
-  #opener = null;
-
   closeThread() {
-    history.pushState(null, "", this.#url(this.place.channel, null));
+    this.#address("pushState");
     this.#show(this.place.channel, null);
     if (this.#opener?.isConnected) this.#opener.focus();
     else this.#write();
@@ -114,8 +107,9 @@ class Page {
   async become(user) {
     this.who.set(user);
     this.#left.clear();
-    await this.store.switchTo(user);
-    history.replaceState(null, "", this.#url(this.place.channel, this.place.thread));
+    this.store.me = user;
+    await this.store.connect();
+    this.#address("replaceState", this.place.channel, this.place.thread);
   }
 
   find() {
@@ -136,8 +130,8 @@ class Page {
     return matchMedia("(max-width: 52rem)").matches;
   }
 
-  #url(channel, thread) {
-    return `?as=${this.store.me}#${channel}${thread ? `/${thread}` : ""}`;
+  #address(how, channel = this.place.channel, thread = null) {
+    history[how](null, "", `?as=${this.store.me}#${channel}${thread ? `/${thread}` : ""}`);
   }
 
   #write() {
@@ -158,8 +152,9 @@ class Page {
     this.#follow(true);
     showModal(at("modal"), this);
     if (this.place.channel === HOME && !this.store.state.home) this.store.act({ act: "home" });
-    if (fresh) mountPanel(this.store);
-    if (fresh) history.replaceState(null, "", this.#url(this.place.channel, this.place.thread));
+    if (!fresh) return;
+    mountPanel(this.store);
+    this.#address("replaceState", this.place.channel, this.place.thread);
   }
 
   #show(channel, thread, anew = false) {
@@ -190,13 +185,11 @@ class Page {
   #head() {
     const { channel: id } = this.place;
     const channel = this.store.channel(id);
-    const app = this.app()?.real_name ?? "Rollbot";
-    const title = el("div", { className: "title" }, el("h1", {}, channel ? this.nameOf(channel) : app));
-    if (channel?.topic) title.append(el("p", { className: "muted" }, channel.topic));
-    const menu = button("Menu", () => at("layout").classList.toggle("side-open"), { className: "quiet menu" });
-    const phone = button("Phone", () => openPhone(this), { className: "quiet", "aria-label": "Phone view", disabled: id === HOME });
-    const panel = button("Incident", () => showPanel(at("panel").hidden), { className: "quiet", id: "panel-toggle", "aria-expanded": String(!at("panel").hidden), "aria-controls": "panel" });
-    at("head").replaceChildren(menu, title, el("div", { className: "tools-right" }, phone, panel));
+    const title = el("div.title", el("h1", channel ? this.nameOf(channel) : this.app()), channel?.topic && el("p.muted", channel.topic));
+    const menu = button("Menu", () => at("layout").classList.toggle("side-open"), { class: "quiet menu" });
+    const phone = button("Phone", () => openPhone(this), { class: "quiet", label: "Phone view", disabled: id === HOME });
+    const panel = button("Incident", () => showPanel(at("panel").hidden), { class: "quiet", id: "panel-toggle", "aria-expanded": `${!at("panel").hidden}`, "aria-controls": "panel" });
+    at("head").replaceChildren(menu, title, el("div.tools-right", phone, panel));
   }
 
   /** What is unread where, in the sidebar and in the title. */
@@ -237,9 +230,10 @@ class Page {
   }
 
   #banner() {
-    const { state, online } = this.store;
-    const { setup, bot } = state ?? {};
-    const words = !online ? "Not connected. Trying again." : !setup && bot && !bot.alive ? (bot.note ?? "The bot was killed. It comes back.") : "";
+    const { online } = this.store;
+    const { setup, bot } = this.store.state ?? {};
+    const gone = !setup && bot && !bot.alive && (bot.note ?? "The bot was killed. It comes back.");
+    const words = online ? gone || "" : "Not connected. Trying again.";
     at("banner").hidden = !words;
     at("banner").textContent = words;
     at("setup").hidden = !setup;
@@ -248,9 +242,9 @@ class Page {
 }
 
 function drawSetup(host, { done = 0, total = 1, note = "", error }) {
-  if (error) return host.replaceChildren(el("h2", {}, "The set-up failed"), el("p", { role: "alert" }, error));
-  const bar = el("progress", { max: total, value: done, "aria-label": "Setting up the practice" });
-  host.replaceChildren(el("h2", {}, "Setting up the practice platform"), bar, el("p", { className: "muted", role: "status" }, note));
+  if (error) return host.replaceChildren(el("h2", "The set-up failed"), el("p", { role: "alert" }, error));
+  const bar = el("progress", { max: total, value: done, label: "Setting up the practice" });
+  host.replaceChildren(el("h2", "Setting up the practice platform"), bar, el("p.muted", { role: "status" }, note));
 }
 
 dress();

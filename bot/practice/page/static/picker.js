@@ -1,5 +1,5 @@
 // A menu that is searched by typing, for one thing or many: every *_select of Block Kit.
-import { button, make, uid } from "./make.js";
+import { button, el, halt, sign, uid } from "./dom.js";
 
 const WAIT = 150; // ms after the last letter before others are asked for options
 
@@ -27,20 +27,24 @@ export function place(popover, anchor) {
 }
 
 /** One thing in a list: its words, and a line about it. */
-export const optionRow = (what, attrs, option) => make(`${what}.bk-option`, attrs, make("span", option.text), option.about && make("small", option.about));
+export const optionRow = (what, attrs, option) => el(`${what}.option`, attrs, el("span", option.text), option.about && el("small", option.about));
 
 /**
- * A combobox. `spec`: {groups: [{label?, options: [{value, text, about?}]}] or load(text) -> Promise of such groups,
- * chosen: [option], many, most, least, clears, placeholder, label, key, changed(values)}. Answers {node, field, read}.
+ * A combobox. `spec`: {groups: [{label?, options: [{value, text, about?}]}] or load(text) -> Promise of such groups, chosen: [option],
+ * many, most, least, clears, placeholder, label, key, changed(values)}. Answers {node, field, read}.
  */
 export function picker(spec) {
   let { chosen } = spec;
   let rows = []; // what can be taken now
   let active = -1;
   let asked = 0;
-  const list = make("div.bk-list", { id: uid(), role: "listbox", popover: "manual", "aria-label": spec.label || "Options", "aria-multiselectable": spec.many && "true" });
-  const field = make("input.bk-pick", { id: uid(), type: "text", role: "combobox", autocomplete: "off", spellcheck: "false", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": list.id, "aria-label": spec.label, "data-key": spec.key });
-  const tokens = make("span.bk-tokens");
+  const list = el("div.list", { id: uid(), role: "listbox", popover: "manual", label: spec.label || "Options", "aria-multiselectable": spec.many && "true" });
+  const field = el("input.pick", {
+    ...{ id: uid(), type: "text", role: "combobox", autocomplete: "off", spellcheck: "false", label: spec.label, "data-key": spec.key },
+    ...{ "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": list.id },
+    ...{ onkeydown, onblur: left, oninput: () => open(field.value), onclick: () => (isOpen() ? close() : (field.select(), open())) },
+  });
+  const tokens = el("span.tokens");
   const isOpen = () => list.matches(":popover-open");
   const values = () => chosen.map((option) => option.value);
   const holds = (option) => values().includes(option.value);
@@ -59,7 +63,7 @@ export function picker(spec) {
 
   function token(option) {
     const take = () => (choose(option), told(), field.focus());
-    return make("span.bk-token", option.text, button("quiet", { "aria-label": `Remove ${option.text}`, onclick: take }, "×"));
+    return el("span.token", option.text, button("×", take, { class: "quiet", label: `Remove ${option.text}` }));
   }
 
   function choose(option) {
@@ -76,8 +80,7 @@ export function picker(spec) {
     active = n;
     rows[n]?.classList.add("active");
     rows[n]?.scrollIntoView({ block: "nearest" });
-    if (rows[n]) field.setAttribute("aria-activedescendant", rows[n].id);
-    else field.removeAttribute("aria-activedescendant");
+    field.setAttribute("aria-activedescendant", rows[n]?.id ?? "");
   }
 
   function row(option) {
@@ -89,7 +92,7 @@ export function picker(spec) {
 
   function say(text) {
     rows = [];
-    list.replaceChildren(make("div.bk-option.none", { role: "option", "aria-disabled": "true" }, text));
+    list.replaceChildren(el("div.option.none", { role: "option", "aria-disabled": "true" }, text));
     activate(-1);
   }
 
@@ -97,7 +100,7 @@ export function picker(spec) {
     rows = [];
     const full = groups.filter((group) => group.options.length);
     if (!full.length) return say("Nothing found");
-    const named = ({ label, options }) => make("div", { role: "group", "aria-label": label }, make("small.bk-group", { "aria-hidden": "true" }, label), options.map(row));
+    const named = ({ label, options }) => el("div", { role: "group", label }, sign("small.bk-group", label), options.map(row));
     list.replaceChildren(...full.flatMap((group) => (group.label ? named(group) : group.options.map(row))));
     activate(Math.max(0, rows.findIndex((each) => holds(each.option))));
   }
@@ -117,13 +120,13 @@ export function picker(spec) {
 
   function open(text = "") {
     if (!isOpen()) place(list, node);
-    field.setAttribute("aria-expanded", "true");
+    field.ariaExpanded = true;
     fill(text);
   }
 
   function close() {
     if (isOpen()) list.hidePopover();
-    field.setAttribute("aria-expanded", "false");
+    field.ariaExpanded = false;
     asked++;
     settle();
     activate(-1);
@@ -148,19 +151,15 @@ export function picker(spec) {
     Escape: close,
     Backspace: () => spec.many && !field.value && chosen.length && (choose(chosen.at(-1)), told()),
   };
-  field.addEventListener("keydown", (event) => {
+  function onkeydown(event) {
     const meant = event.key.startsWith("Arrow") || (isOpen() && ["Enter", "Escape"].includes(event.key));
     if (Object.hasOwn(keys, event.key)) keys[event.key]();
     if (!meant) return;
-    event.preventDefault();
-    event.stopPropagation();
-  });
-  field.addEventListener("input", () => open(field.value));
-  field.addEventListener("click", () => (isOpen() ? close() : (field.select(), open())));
-  field.addEventListener("blur", left);
+    halt(event);
+  }
   for (const part of [list, tokens]) part.addEventListener("pointerdown", (event) => event.preventDefault());
   if (spec.many) tokens.append(...chosen.map(token));
   settle();
-  const node = make("div.bk-picker", tokens, field, list);
+  const node = el("div.picker", tokens, field, list);
   return { node, field, read: () => (spec.many ? values() : values()[0] ?? null) };
 }

@@ -1,5 +1,5 @@
 // The menus of Block Kit: what each kind of select offers, and the overflow menu.
-import { button, make, uid } from "./make.js";
+import { button, el, halt } from "./dom.js";
 import { words } from "./mrkdwn.js";
 import { optionRow, picker, place } from "./picker.js";
 
@@ -10,23 +10,22 @@ function groups(found) {
   return grouped ?? [{ options: (found?.options ?? found ?? []).map(option) }];
 }
 
-function people(ctx) {
-  const all = [...(ctx.people?.values() ?? [])].filter((person) => !person.bot);
-  return all.map((person) => ({ value: person.id, text: person.name, about: person.real_name }));
-}
-
 function channels(ctx, kinds) {
   const all = [...(ctx.channels?.values() ?? [])].filter((each) => kinds.includes(each.kind) && (each.member || each.kind === "public"));
   const name = (each) => (each.kind === "im" ? `@${ctx.people?.get(each.im_user)?.name ?? each.name}` : `#${each.name}`);
   return all.map((each) => ({ value: each.id, text: name(each) }));
 }
 
+const KINDS = {
+  static: (_, element) => element,
+  users: ({ people }) => [...(people?.values() ?? [])].filter((one) => !one.bot).map((one) => ({ value: one.id, text: one.name, description: one.real_name })),
+  channels: (ctx) => channels(ctx, ["public"]),
+  conversations: (ctx, element) => channels(ctx, element.filter?.include ?? ["public", "private", "im"]),
+};
+
 function source(element, ctx) {
-  const kind = element.type.replace("multi_", "");
-  if (kind === "static_select") return { groups: groups(element) };
-  if (kind === "users_select") return { groups: [{ options: people(ctx) }] };
-  if (kind === "channels_select") return { groups: [{ options: channels(ctx, ["public"]) }] };
-  if (kind === "conversations_select") return { groups: [{ options: channels(ctx, element.filter?.include ?? ["public", "private", "im"]) }] };
+  const [kind] = element.type.replace("multi_", "").split("_");
+  if (KINDS[kind]) return { groups: groups(KINDS[kind](ctx, element)) };
   const ask = ctx.options ?? (async (_, text) => (text ? [{ value: text, text }] : []));
   return { load: async (text) => groups(await ask(element.action_id, text)), least: element.min_query_length ?? 3 };
 }
@@ -52,7 +51,6 @@ export function select(element, io) {
   });
 }
 
-/** A button with a menu behind it. */
 export function overflow(element, io) {
   const close = (back) => {
     menu.hidePopover();
@@ -61,23 +59,23 @@ export function overflow(element, io) {
   const items = element.options.map(option).map((each) => {
     const go = () => {
       close(true);
-      if (/^https?:/i.test(each.url ?? "")) open(each.url, "_blank", "noopener");
+      if (/^https?:/i.test(each.url ?? "")) window.open(each.url, "_blank", "noopener");
       io.changed(each.value);
     };
     return optionRow("button", { type: "button", role: "menuitem", tabindex: -1, onclick: go }, each);
   });
-  const menu = make("div.bk-list", { role: "menu", popover: "auto", "aria-label": io.label }, items);
-  const field = button("bk-button", { "data-key": io.key, "aria-haspopup": "menu", "aria-expanded": "false", "aria-label": io.label, onclick: () => (place(menu, field), items[0].focus()) }, "⋯");
-  menu.addEventListener("toggle", () => field.setAttribute("aria-expanded", String(menu.matches(":popover-open"))));
-  menu.addEventListener("keydown", (event) => {
+  const onkeydown = (event) => {
     const at = items.indexOf(document.activeElement);
     const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[event.key];
     if (event.key === "Tab") return close();
     if (event.key === "Escape") close(true);
     else if (to !== undefined) items.at(to % items.length).focus();
     else return;
-    event.preventDefault();
-    event.stopPropagation();
-  });
-  return { node: make("span", field, menu), field, read: () => undefined };
+    halt(event);
+  };
+  const ontoggle = () => (field.ariaExpanded = menu.matches(":popover-open"));
+  const menu = el("div.list", { role: "menu", popover: "auto", label: io.label, onkeydown, ontoggle }, items);
+  const open = () => (place(menu, field), items[0].focus());
+  const field = button("⋯", open, { class: "button", "data-key": io.key, "aria-haspopup": "menu", "aria-expanded": "false", label: io.label });
+  return { node: el("span", field, menu), field, read: () => undefined };
 }

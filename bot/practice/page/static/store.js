@@ -8,7 +8,7 @@ let notes = 0;
 export class Store {
   state = null;
   online = true;
-  #subscribers = new Map();
+  #listeners = new Set();
   #source = null;
   #waiting = null;
   #turn = null;
@@ -17,27 +17,21 @@ export class Store {
     this.me = me;
   }
 
-  /** Calls `fn(data, kind)` for each event of this kind from now on; the answer ends it. */
-  subscribe(kind, fn) {
-    const all = this.#subscribers.get(kind) ?? new Set();
-    this.#subscribers.set(kind, all.add(fn));
-    return () => all.delete(fn);
+  /** Calls `fn(data, kind)` for each event of these kinds from now on; the answer ends it. */
+  subscribe(kinds, fn) {
+    const listener = { kinds: kinds.split(" "), fn };
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   #tell(kind, data) {
-    for (const fn of [...(this.#subscribers.get(kind) ?? []), ...(this.#subscribers.get("*") ?? [])]) {
+    for (const { kinds, fn } of [...this.#listeners]) {
       try {
-        fn(data, kind);
+        if (kinds.includes(kind) || kinds.includes("*")) fn(data, kind);
       } catch (failed) {
         console.error(failed); // one broken part must not stop the others
       }
     }
-  }
-
-  /** From now on the page belongs to this person. */
-  async switchTo(me) {
-    this.me = me;
-    await this.connect();
   }
 
   /** Listens first, then reads the state, so that nothing can fall between the two. */
@@ -62,12 +56,11 @@ export class Store {
   async read() {
     const turn = (this.#turn = {}); // only the newest reading counts: what came during an older one is in it
     this.#waiting ??= [];
-    const state = await this.#get("state");
+    const state = await this.get("state");
     if (turn !== this.#turn) return;
     if (!state) {
-      this.#goes(false);
       setTimeout(() => turn === this.#turn && this.read(), WAIT_MS);
-      return;
+      return this.#goes(false);
     }
     const before = this.state?.me === this.me ? this.state.channels : [];
     this.state = state;
@@ -122,9 +115,9 @@ export class Store {
 
   #channel(data) {
     const channel = this.channel(data.id);
-    if (channel) Object.assign(channel, data);
-    else this.state.channels.push({ messages: [], more: false, ...data });
-    if (channel ? false : data.member) this.read();
+    if (channel) return void Object.assign(channel, data);
+    this.state.channels.push({ messages: [], more: false, ...data });
+    if (data.member) this.read();
   }
 
   channel(id) {
@@ -135,7 +128,6 @@ export class Store {
     return this.state?.people.find((p) => p.id === id) ?? { id, name: id, real_name: id === "USLACKBOT" ? "Slackbot" : id, title: "", bot: false };
   }
 
-  /** The people, channels and groups by id, as drawing text needs them. */
   names() {
     const byId = (all = []) => new Map(all.map((one) => [one.id, one]));
     const { people, channels, groups } = this.state;
@@ -151,19 +143,20 @@ export class Store {
 
   /** Reads a thread whose beginning is older than what is here; it stays beside the channel's messages. */
   async readThread(channel, ts) {
-    const found = await this.#get("thread", { channel: channel.id, ts });
+    const found = await this.get("thread", { channel: channel.id, ts });
     channel.aside = found?.messages;
   }
 
-  #get(what, query) {
+  /** What the server answers, or null. */
+  get(what, query) {
     return fetch(`/page/${what}?${new URLSearchParams({ as: this.me, ...query })}`).then((r) => (r.ok ? r.json() : null), () => null);
   }
 
   /** The channel's messages before the oldest one here; true if there were any. */
   async older(id) {
     const channel = this.channel(id);
-    const first = channel.messages.find((m) => isTop(m));
-    const found = await this.#get("older", { channel: id, before: first?.ts ?? "" });
+    const first = channel.messages.find(isTop);
+    const found = await this.get("older", { channel: id, before: first?.ts ?? "" });
     if (!found || this.channel(id) !== channel) return false;
     const have = new Set(channel.messages.map((m) => m.ts));
     channel.messages = [...found.messages.filter((m) => !have.has(m.ts)), ...channel.messages].sort(byTs);
@@ -182,8 +175,8 @@ export class Store {
     try {
       const headers = { "Content-Type": "application/json", "X-Practice": "page" };
       const sent = JSON.stringify(body);
-      const keepalive = sent.length < 10_000; // so that a reload right after it does not take it back
-      const answer = await fetch(path, { method: "POST", headers, body: sent, keepalive });
+      // Kept alive, so that a reload right after it does not take it back.
+      const answer = await fetch(path, { method: "POST", headers, body: sent, keepalive: sent.length < 10_000 });
       const text = await answer.text();
       try {
         return JSON.parse(text);
@@ -196,9 +189,9 @@ export class Store {
   }
 
   /** Something that only this person sees, here and now, as Slackbot says what went wrong. */
-  note(id, text, details = [], thread_ts = undefined) {
-    const { messages } = this.channel(id);
-    const ts = `${(messages.at(-1)?.ts ?? String(Date.now() / 1000)).split("~")[0]}~${String(++notes).padStart(4, "0")}`;
+  note(id, text, details, thread_ts) {
+    const last = this.channel(id).messages.at(-1)?.ts ?? String(Date.now() / 1000);
+    const ts = `${last.split("~")[0]}~${String(++notes).padStart(4, "0")}`;
     const message = { ts, channel: id, user: "USLACKBOT", text, details, thread_ts, only_you: true, at: Date.now() };
     this.#put(message);
     this.#tell("message", message);
@@ -217,21 +210,11 @@ function keepOlder(channel, before) {
   channel.messages = [...stays, ...channel.messages].sort(byTs);
 }
 
-function place(messages, ts) {
-  let low = 0;
-  let high = messages.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (messages[middle].ts < ts) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
+// Where it is or would be; as most of what comes is new, from the end.
+const place = (messages, ts) => messages.findLastIndex((m) => m.ts < ts) + 1;
 
 /** Whether a message stands in the channel itself. */
-export function isTop(m) {
-  return !m.thread_ts || m.thread_ts === m.ts || Boolean(m.broadcast);
-}
+export const isTop = (m) => !m.thread_ts || m.thread_ts === m.ts || m.broadcast;
 
 /** What in a channel the person has not read: all of it, and how much is meant for them. */
 export function unread(store, channel) {

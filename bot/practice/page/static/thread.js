@@ -4,20 +4,18 @@ import { button, el } from "./dom.js";
 import { Composer } from "./composer.js";
 import { Timeline } from "./timeline.js";
 
-/** The pane of one thread at a time. */
 export class Thread {
   constructor(host, ui) {
     this.host = host;
     this.ui = ui;
-    this.where = el("p", { className: "muted" });
-    const close = button("Close", () => ui.closeThread(), { className: "quiet", "aria-label": "Close the thread" });
-    const list = el("div", { className: "column" });
-    host.append(el("header", { className: "bar" }, el("div", {}, el("h2", {}, "Thread"), this.where), close), list);
+    this.where = el("p.muted");
+    const close = button("Close", () => ui.closeThread(), { class: "quiet", label: "Close the thread" });
+    const list = el("div.column");
+    host.append(el("header.bar", el("div", el("h2", "Thread"), this.where), close), list);
     this.timeline = new Timeline(list, ui, { label: "Messages in the thread" });
     this.composer = new Composer(list, ui, { id: "thread-composer", label: "Reply in the thread" });
   }
 
-  /** Shows this thread, or nothing. */
   show(channel, ts) {
     this.host.hidden = !ts;
     if (!ts) return;

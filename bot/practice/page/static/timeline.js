@@ -1,6 +1,6 @@
 // A scrolling list of messages that keeps its place: only some hundred are drawn at a time, however many there are.
 
-import { button, count, day, el, keyed, when } from "./dom.js";
+import { button, count, day, el, keyed, sign, when } from "./dom.js";
 import { isTop } from "./store.js";
 import { drawMessage } from "./message.js";
 
@@ -21,13 +21,14 @@ export class Timeline {
 
   constructor(host, ui, { onSeen = () => {}, label = "Messages" } = {}) {
     this.ui = ui;
+    this.store = ui.store;
     this.onSeen = onSeen;
-    this.list = el("div", { className: "messages" });
-    this.scroller = el("div", { className: "scroller", tabIndex: 0, role: "region", "aria-label": label, onscroll: () => this.#scrolled() }, this.list);
-    this.jump = button("Latest", () => this.toEnd(), { className: "jump", hidden: true });
+    this.list = el("div.messages");
+    this.scroller = el("div.scroller", { tabindex: 0, role: "region", label, onscroll: () => this.#scrolled() }, this.list);
+    this.jump = button("Latest", () => this.toEnd(), { class: "jump", hidden: true });
     host.append(this.scroller, this.jump);
-    new ResizeObserver(() => this.#stick && this.#bottom()).observe(this.scroller);
-    new ResizeObserver(() => this.#stick && this.#bottom()).observe(this.list);
+    const resized = new ResizeObserver(() => this.#stick && this.#bottom());
+    for (const part of [this.scroller, this.list]) resized.observe(part);
   }
 
   /** A channel or thread, where it was `left`, else at its end; `again`: the same one, whose new line stays. */
@@ -35,24 +36,19 @@ export class Timeline {
     this.channel = channel;
     this.thread = thread;
     this.newFrom = null;
-    if (!again) this.mark = thread ? null : this.ui.store.channel(channel)?.read ?? null;
+    if (!again) this.mark = thread ? null : this.store.channel(channel)?.read ?? null;
     this.list.replaceChildren();
     const all = this.#all();
     this.#known = all.length;
-    this.#to = Infinity;
-    this.#from = Math.max(0, all.length - STEP);
-    this.#stick = true;
-    if (left) {
-      const at = all.findIndex((m) => m.ts >= left.ts);
-      if (at >= 0) {
-        this.#from = Math.max(0, at - STEP);
-        this.#to = at + STEP >= all.length ? Infinity : at + STEP;
-        this.#stick = false;
-      }
+    this.#end(all);
+    const at = left ? all.findIndex((m) => m.ts >= left.ts) : -1;
+    if (at >= 0) {
+      this.#from = Math.max(0, at - STEP);
+      this.#to = at + STEP >= all.length ? Infinity : at + STEP;
+      this.#stick = false;
     }
     this.draw();
-    if (left && !this.#stick) this.#hold(left);
-    else this.#bottom();
+    if (!this.#stick) this.#hold(left);
   }
 
   /** Where one is, for coming back; null at the end. */
@@ -73,20 +69,21 @@ export class Timeline {
   }
 
   toEnd() {
-    const all = this.#all();
-    this.#to = Infinity;
-    this.#from = Math.max(0, all.length - STEP);
-    this.#stick = true;
+    this.#end(this.#all());
     this.draw();
-    this.#bottom();
     this.scroller.focus({ preventScroll: true });
   }
 
+  #end(all) {
+    this.#to = Infinity;
+    this.#from = Math.max(0, all.length - STEP);
+    this.#stick = true;
+  }
+
   #all() {
-    const channel = this.ui.store.channel(this.channel);
+    const channel = this.store.channel(this.channel);
     if (!channel) return [];
-    if (this.thread) return this.ui.store.thread(channel, this.thread);
-    return channel.messages.filter(isTop);
+    return this.thread ? this.store.thread(channel, this.thread) : channel.messages.filter(isTop);
   }
 
   draw() {
@@ -107,16 +104,17 @@ export class Timeline {
     if (this.#to >= this.#known) this.#to = Infinity;
     this.#known = all.length;
     if (this.#to < all.length) return;
-    if (this.#stick && all.length - this.#from > MOST) this.#from = all.length - STEP;
-    if (!this.#stick && all.length - this.#from > MOST) this.#to = this.#from + MOST;
+    if (all.length - this.#from <= MOST) return;
+    if (this.#stick) this.#from = all.length - STEP;
+    else this.#to = this.#from + MOST;
   }
 
   #items(shown, all) {
-    const channel = this.ui.store.channel(this.channel);
+    const channel = this.store.channel(this.channel);
     const items = [];
     if (this.#from > 0 || (channel?.more && !this.thread)) items.push(note("more", "Earlier messages are loaded as you scroll"));
     else if (channel && !this.thread) items.push(note("start", `This is the start of ${this.ui.nameOf(channel)}.`));
-    const fresh = this.#firstNew(all);
+    const fresh = this.mark !== null && all.find((m) => m.ts > this.mark && m.user !== this.store.me && !m.at);
     let before = null;
     for (const m of shown) {
       const today = day(when(m));
@@ -129,11 +127,6 @@ export class Timeline {
       before = m;
     }
     return items;
-  }
-
-  #firstNew(all) {
-    if (this.mark === null) return null;
-    return all.find((m) => m.ts > this.mark && m.user !== this.ui.store.me && !m.at) ?? null;
   }
 
   #tellSeen(all) {
@@ -168,11 +161,11 @@ export class Timeline {
   async #upwards(all) {
     if (this.#from === 0) {
       const { channel } = this;
-      if (this.thread || !this.ui.store.channel(channel)?.more) return;
+      if (this.thread || !this.store.channel(channel)?.more) return;
       this.#busy = true;
       const size = all.length;
       const to = this.#to;
-      await this.ui.store.older(channel);
+      await this.store.older(channel);
       this.#busy = false;
       if (this.channel !== channel || this.thread) return;
       const more = this.#all().length - size;
@@ -200,17 +193,13 @@ export class Timeline {
   /** The first message in sight and how far down it stands. */
   #anchor() {
     const top = this.scroller.getBoundingClientRect().top;
-    for (const row of this.list.children) {
-      const box = row.getBoundingClientRect();
-      if (row.dataset.ts && box.bottom > top) return { ts: row.dataset.ts, top: box.top - top };
-    }
-    return null;
+    const row = [...this.list.children].find((r) => r.dataset.ts && r.getBoundingClientRect().bottom > top);
+    return row ? { ts: row.dataset.ts, top: row.getBoundingClientRect().top - top } : null;
   }
 
   #hold({ ts, top }) {
     const row = [...this.list.children].find((r) => r.dataset.ts === ts);
-    if (!row) return;
-    this.scroller.scrollTop += row.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top - top;
+    if (row) this.scroller.scrollTop += row.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top - top;
   }
 
   #bottom() {
@@ -223,10 +212,6 @@ function together(a, b) {
   return a.user === b.user && near && !b.only_you && !a.only_you && !b.broadcast && !b.pinned;
 }
 
-function divider(key, text, kind) {
-  return { key, sig: [text], draw: () => el("div", { className: `divider ${kind}`, role: "separator", "aria-label": text }, el("span", { "aria-hidden": "true" }, text)) };
-}
+const divider = (key, text, kind) => ({ key, sig: [text], draw: () => el(`div.divider.${kind}`, { role: "separator", label: text }, sign("span", text)) });
 
-function note(key, text) {
-  return { key, sig: [text], draw: () => el("p", { className: "note" }, text) };
-}
+const note = (key, text) => ({ key, sig: [text], draw: () => el("p.note", text) });

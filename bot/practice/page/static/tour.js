@@ -1,16 +1,16 @@
 // The guided tour: what to do next, a ring around where, and a tick when it was really done.
 
-import { button, el } from "./dom.js";
+import { button, el, fragment, sign } from "./dom.js";
 
 const LOOK_MS = 400;
 
 /** Builds the tour in `host` and keeps it up to date. */
 export function mountTour(host, store) {
-  const ring = el("div", { className: "tour-ring", hidden: true, "aria-hidden": "true" });
+  const ring = el("div.tour-ring", { hidden: true, "aria-hidden": "true" });
   document.body.append(ring);
-  const heading = el("h2", { className: "tour-title" });
-  const news = el("p", { className: "hidden", role: "status" });
-  const body = el("div", {});
+  const heading = el("h2.tour-title");
+  const news = el("p.hidden", { role: "status" });
+  const body = el("div");
   host.append(heading, news, body);
   let drawn = "";
   const post = (wish) => store.post("/page/tour", wish);
@@ -21,16 +21,15 @@ export function mountTour(host, store) {
     const held = body.contains(document.activeElement);
     drawn = sig;
     const done = tour.tasks.filter((t) => t.state === "done");
-    heading.textContent = tour.over || !tour.on ? "Your first rollback" : `Your first rollback: ${done.length + 1} of ${tour.tasks.length}`;
-    body.replaceChildren(...(tour.on ? (tour.over ? ending(tour, post) : present(tour, post)) : [again(post, "Take the tour")]), overview(tour));
+    heading.textContent = `Your first rollback${tour.on && !tour.over ? `: ${done.length + 1} of ${tour.tasks.length}` : ""}`;
+    body.replaceChildren(fragment(!tour.on ? again(post, "Take the tour") : tour.over ? ending(tour, post) : present(tour, post), overview(tour)));
     const last = done.at(-1);
     news.textContent = last ? `Done: ${last.title}.` : "";
     if (held) (body.querySelector("input") ?? body.querySelector("button"))?.focus();
     look();
   };
   const look = () => place(ring, store, host);
-  store.subscribe("tour", draw);
-  store.subscribe("state", draw);
+  store.subscribe("tour state", draw);
   setInterval(look, LOOK_MS);
   for (const kind of ["scroll", "resize"]) window.addEventListener(kind, look, { capture: true, passive: true });
   draw();
@@ -39,52 +38,47 @@ export function mountTour(host, store) {
 function present(tour, post) {
   const task = tour.tasks.find((t) => t.id === tour.now);
   const before = tour.tasks[tour.tasks.indexOf(task) - 1];
-  const learned = before?.state === "done" ? `✓ ${before.title}. ${before.why}` : "";
-  const next = task.leave ? button(task.leave, () => post({ do: "next" })) : button("Skip this task", () => post({ do: "next" }), { className: "quiet" });
+  const learned = before?.state === "done" && `✓ ${before.title}. ${before.why}`;
+  const next = button(task.leave || "Skip this task", () => post({ do: "next" }), { class: !task.leave && "quiet" });
   return [
-    learned ? el("p", { className: "learned" }, learned) : null,
-    el("p", {}, el("strong", {}, task.title), " ", task.says),
-    task.ask ? question(task, post) : null,
-    el("details", {}, el("summary", {}, "Hint"), el("p", {}, task.hint)),
-    el("div", { className: "pair" }, next, button("End the tour", () => post({ do: "skip" }), { className: "quiet" })),
-  ].filter(Boolean);
+    learned && el("p.learned", learned),
+    el("p", el("strong", task.title), " ", task.says),
+    task.ask && question(task, post),
+    el("details", el("summary", "Hint"), el("p", task.hint)),
+    el("div.pair", next, button("End the tour", () => post({ do: "skip" }), { class: "quiet" })),
+  ];
 }
 
 function question(task, post) {
-  const said = el("p", { className: "bad", role: "status" });
-  const input = el("input", { id: `tour-${task.id}`, inputMode: "numeric", autocomplete: "off", size: 8 });
+  const said = el("p.bad", { role: "status" });
+  const input = el("input", { id: `tour-${task.id}`, inputmode: "numeric", autocomplete: "off", size: 8 });
   const send = async (event) => {
     event.preventDefault();
     const answer = await post({ do: "answer", text: input.value });
     said.textContent = answer.ok ? "" : answer.error;
   };
-  return el("form", { className: "ask", onsubmit: send }, el("label", { htmlFor: input.id }, task.ask), el("div", { className: "pair" }, input, el("button", { type: "submit" }, "Check")), said);
+  return el("form.ask", { onsubmit: send }, el("label", { for: input.id }, task.ask), el("div.pair", input, el("button", "Check")), said);
 }
 
 function ending(tour, post) {
   const done = tour.tasks.filter((t) => t.state === "done").length;
-  return [el("p", {}, `${done} of ${tour.tasks.length} done, in ${spell(tour.took)}.`), again(post, "Start again")];
+  return [el("p", `${done} of ${tour.tasks.length} done, in ${spell(tour.took)}.`), again(post, "Start again")];
 }
 
-function again(post, text) {
-  return el("div", { className: "pair" }, button(text, () => post({ do: "restart" })));
-}
+const again = (post, text) => el("div.pair", button(text, () => post({ do: "restart" })));
 
 function overview(tour) {
-  const words = { done: "done", skipped: "skipped", open: "open" };
   const items = tour.tasks.map((t) => {
     const here = t.id === tour.now && tour.on;
     const mark = { done: "✓", skipped: "–", open: "·" }[t.state];
-    return el("li", { className: here ? "here" : "", "aria-current": here ? "step" : undefined },
-      el("span", { "aria-hidden": "true" }, mark), ` ${t.title}`, el("span", { className: "hidden" }, `, ${words[t.state]}`),
-      el("span", { className: "muted" }, t.took === null ? "" : ` ${spell(t.took)}`));
+    return el("li", { class: here && "here", "aria-current": here && "step" },
+      sign("span", mark), ` ${t.title}`, el("span.hidden", `, ${t.state}`),
+      el("span.muted", t.took === null ? "" : ` ${spell(t.took)}`));
   });
-  return el("details", { open: tour.over }, el("summary", {}, "All tasks"), el("ol", { className: "tasks" }, ...items));
+  return el("details", { open: tour.over }, el("summary", "All tasks"), el("ol.tasks", items));
 }
 
-function spell(seconds) {
-  return seconds < 60 ? `${Math.round(seconds)} s` : `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
-}
+const spell = (seconds) => seconds < 60 ? `${Math.round(seconds)} s` : `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
 
 /** Puts the ring around what the present task is about: first the person, then the place, then the thing itself. */
 function place(ring, store, host) {
@@ -97,7 +91,8 @@ function place(ring, store, host) {
   ring.hidden = !target;
   if (!target) return;
   const box = target.getBoundingClientRect();
-  Object.assign(ring.style, { left: `${box.left - 4}px`, top: `${box.top - 4}px`, width: `${box.width + 8}px`, height: `${box.height + 8}px` });
+  const around = { left: box.left - 4, top: box.top - 4, width: box.width + 8, height: box.height + 8 };
+  for (const [side, length] of Object.entries(around)) ring.style[side] = `${length}px`;
 }
 
 /** The newest such element that a person can see now. */
@@ -106,6 +101,6 @@ function visible(selector) {
     const box = one.getBoundingClientRect();
     if (!box.width || !box.height) return false;
     const top = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
-    return top && (one.contains(top) || top.contains(one) && top !== document.body && top !== document.documentElement);
+    return top && (one.contains(top) || (top.contains(one) && !top.matches("html, body")));
   });
 }

@@ -2,7 +2,7 @@
 import { drawBlocks } from "./blocks.js";
 import { isBusy, whileBusy } from "./elements.js";
 import { problemOf } from "./inputs.js";
-import { button, fragment, giveFocus, make, onceShown, uid, whereFocus } from "./make.js";
+import { button, el, fragment, giveFocus, onceShown, uid, whereFocus } from "./dom.js";
 import { words } from "./mrkdwn.js";
 
 const MOST_REMEMBERED = 20;
@@ -31,8 +31,8 @@ function body(view, ctx, inputs) {
 }
 
 function gather(inputs) {
-  const names = inputs.map(({ element }) => element.action_id);
-  const named = ({ block, element }) => (names.indexOf(element.action_id) === names.lastIndexOf(element.action_id) ? element.action_id : block.block_id);
+  const alone = (id) => inputs.filter(({ element }) => element.action_id === id).length === 1;
+  const named = ({ block, element: { action_id } }) => (alone(action_id) ? action_id : block.block_id);
   return Object.fromEntries(inputs.map((each) => [named(each), each.control.read()]).filter(([, value]) => value !== undefined));
 }
 
@@ -62,44 +62,41 @@ function begin(dialog, view, inputs, last) {
 // What a person has filled in is not part of it: that stands in the fields already.
 const looks = (view) => JSON.stringify([view.blocks, view.title, view.submit, view.close, view.errors, view.depth]);
 
-/**
- * A modal as a <dialog> that opens once it is in the document. `ctx` as for blocks, and: onSubmit(values), which may answer
- * {ok, error, details} to be shown, onClose(everything), onFill(action_id, value). A view that looks as it is drawn already is answered with that drawing.
- */
+/** A modal as a <dialog> that opens once it is in the document; the very one that is there if the view looks the same. `onSubmit` may answer {ok, error, details}. */
 export function drawModal(view, ctx) {
   const last = lastDrawn(view.id);
   if (last?.old.looks === looks(view)) return last.old;
   const inputs = [];
   const title = uid();
   const close = (everything) => () => ctx.onClose?.(everything);
-  const submit = view.submit && make("button.bk-button.primary", { type: "submit", "data-key": "@submit" }, words(view.submit));
-  const cancel = button("bk-button", { "data-key": "@cancel", onclick: close(false) }, words(view.close) || (submit ? "Cancel" : "Close"));
-  const cross = button("quiet", { "data-key": "@close", "aria-label": "Close this dialog", onclick: close(true) }, "×");
-  const wrong = make("div", { role: "alert" });
+  const submit = view.submit && el("button.button.primary", { type: "submit", "data-key": "@submit" }, words(view.submit));
+  const cancel = button(words(view.close) || (submit ? "Cancel" : "Close"), close(false), { class: "button", "data-key": "@cancel" });
+  const cross = button("×", close(true), { class: "quiet", "data-key": "@close", label: "Close this dialog" });
+  const wrong = el("div", { role: "alert" });
   const onsubmit = async (event) => {
     event.preventDefault();
     if (!submit || isBusy(submit) || !allRight(inputs)) return;
     wrong.replaceChildren();
     const answer = await whileBusy(submit, ctx.onSubmit?.(gather(inputs)));
-    if (answer?.ok === false) wrong.append(...[answer.error, ...(answer.details ?? [])].map((text) => make("p.trouble", text)));
+    if (answer?.ok === false) wrong.append(...[answer.error, ...(answer.details ?? [])].map((text) => el("p.trouble", text)));
   };
-  const form = make(
+  const form = el(
     "form",
     { novalidate: true, onsubmit },
-    make("header", make("h2", { id: title }, words(view.title)), cross),
-    make("div.bk-body", { tabindex: 0, role: "group", "aria-labelledby": title }, body(view, ctx, inputs)),
+    el("header", el("h2", { id: title }, words(view.title)), cross),
+    el("div.bk-body", { tabindex: 0, role: "group", "aria-labelledby": title }, body(view, ctx, inputs)),
     wrong,
-    make("footer", view.depth > 1 && make("small", `Dialog ${view.depth} of at most 3`), cancel, submit),
+    el("footer", view.depth > 1 && el("small", `Dialog ${view.depth} of at most 3`), cancel, submit),
   );
-  const dialog = make("dialog.bk-modal", { "aria-labelledby": title, "data-view": view.id }, form);
-  Object.assign(dialog, { looks: looks(view), errors: JSON.stringify(view.errors) });
   const escape = (event) => {
     if (event.target !== dialog && event.key !== "Escape") return;
     event.preventDefault();
     ctx.onClose?.(false);
   };
-  dialog.addEventListener("keydown", (event) => event.key === "Escape" && escape(event));
-  dialog.addEventListener("cancel", escape); // a gesture that means "back"
+  const onkeydown = (event) => event.key === "Escape" && escape(event);
+  // Cancelled by a gesture that means "back", too.
+  const dialog = el("dialog.modal", { "aria-labelledby": title, "data-view": view.id, onkeydown, oncancel: escape }, form);
+  Object.assign(dialog, { looks: looks(view), errors: JSON.stringify(view.errors) });
   onceShown(dialog, () => begin(dialog, view, inputs, last));
   return dialog;
 }
@@ -107,7 +104,7 @@ export function drawModal(view, ctx) {
 /** The Home tab of the app for one person. */
 export function drawHome(view, ctx) {
   const last = lastDrawn(view.id);
-  const home = make("section", { "aria-label": "Home", "data-view": view.id }, body(view, ctx, []));
+  const home = el("section", { label: "Home", "data-view": view.id }, body(view, ctx, []));
   if (last?.mark) onceShown(home, () => giveFocus(home, last.mark));
   return home;
 }
