@@ -16,11 +16,12 @@ from bot.core.target import canonical
 from bot.store import tables as t
 from bot.store.codec import iso, when
 from bot.store.engines import upsert
+from bot.store.quick import Quick
 
 SALT = audit.SALT_BYTES
 _HEAD = sa.select(t.event_head.c.frontier).where(t.event_head.c.id == 1)
 _LOCKED_HEAD = _HEAD.with_for_update()
-_NEW_HEAD = sa.update(t.event_head).where(t.event_head.c.id == 1).values(frontier=sa.bindparam("new"))
+_NEW_HEAD = Quick(lambda _: sa.update(t.event_head).where(t.event_head.c.id == 1).values(frontier=sa.bindparam("new")))
 _SALT_OF = sa.select(t.people.c.salt).where(t.people.c.person == sa.bindparam("of"))
 
 
@@ -61,7 +62,7 @@ def append(
         row, at = audit.make_event(at, event, now, lambda: secrets.token_bytes(SALT))
         made.append((row, event))
     _insert(conn, made, run)
-    conn.execute(_NEW_HEAD, {"new": canonical(at.to_json())})
+    _NEW_HEAD.run(conn, {"new": canonical(at.to_json())})
 
 
 def _locked_head(conn: sa.Connection) -> Frontier:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,6 +12,7 @@ from bot.core.errors import LostOwnership
 from bot.store import tables as t
 from bot.store.engines import lease_clock
 from bot.store.locks import free
+from bot.store.quick import Quick
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,16 @@ def renew(conn: sa.Connection, lease: Lease, ttl: float) -> None:
     """Raises LostOwnership if the lease has lapsed or moved on."""
     clock = lease_clock(conn.dialect.name)
     query = sa.update(t.runs).where(_mine(conn.dialect.name)).values(lease_until=clock + ttl)
-    _confirmed(conn, query.returning(t.runs.c.id), lease, {})
+    if conn.execute(query.returning(t.runs.c.id), _whose(lease)).first() is None:
+        raise LostOwnership(f"R-{lease.run} has another owner")
 
 
 def save(conn: sa.Connection, lease: Lease, values: dict[str, object]) -> None:
     """Writes these columns of the run under the lease. Raises LostOwnership, with nothing written."""
     renamed = {f"new_{name}": value for name, value in values.items()}
-    _confirmed(conn, _save(conn.dialect.name, tuple(values)), lease, renamed)
+    row = _saving(tuple(values)).first(conn, {**renamed, **_whose(lease)})
+    if row is None:
+        raise LostOwnership(f"R-{lease.run} has another owner")
 
 
 def confirm(conn: sa.Connection, lease: Lease) -> None:
@@ -57,9 +62,9 @@ def confirm(conn: sa.Connection, lease: Lease) -> None:
 
 
 @functools.cache
-def _save(dialect: str, columns: tuple[str, ...]) -> sa.Executable:
-    query = sa.update(t.runs).where(_mine(dialect)).values({c: sa.bindparam(f"new_{c}") for c in columns})
-    return query.returning(t.runs.c.id)
+def _saving(columns: tuple[str, ...]) -> Quick:
+    new: dict[str, Any] = {c: sa.bindparam(f"new_{c}") for c in columns}
+    return Quick(lambda d: sa.update(t.runs).where(_mine(d)).values(new).returning(t.runs.c.id))
 
 
 def _mine(dialect: str) -> sa.ColumnElement[bool]:
@@ -71,10 +76,8 @@ def _mine(dialect: str) -> sa.ColumnElement[bool]:
     )
 
 
-def _confirmed(conn: sa.Connection, query: sa.Executable, lease: Lease, values: dict[str, object]) -> None:
-    whose = {"of": lease.run, "by": lease.owner, "with_fence": lease.fence}
-    if conn.execute(query, {**values, **whose}).first() is None:
-        raise LostOwnership(f"R-{lease.run} has another owner")
+def _whose(lease: Lease) -> dict[str, object]:
+    return {"of": lease.run, "by": lease.owner, "with_fence": lease.fence}
 
 
 def release(conn: sa.Connection, lease: Lease) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from bot.core.target import canonical
 from bot.store import tables as t
 from bot.store.codec import iso, maybe_when
 from bot.store.engines import upsert_on
+from bot.store.quick import Quick
 
 
 @dataclass(frozen=True)
@@ -68,15 +68,18 @@ def want(
         "failures": 0,
         "created_at": iso(now),
     }
-    conn.execute(_wanted(conn.dialect.name), values)
+    _WANTED.run(conn, values)
 
 
-@functools.cache
 def _wanted(dialect: str) -> sa.Executable:
     row = upsert_on(dialect, t.messages)
     anew = {"wanted": t.messages.c.wanted + 1, "body": row.excluded.body}
     statement: sa.Executable = row.on_conflict_do_update(index_elements=["key"], set_=anew)
     return statement
+
+
+_GIVEN = ("key", "run", "purpose", "channel", "person", "parent", "body", "wanted", "sent", "failures", "created_at")
+_WANTED = Quick(_wanted, _GIVEN)
 
 
 def want_run(conn: sa.Connection, run: Run, now: datetime) -> None:

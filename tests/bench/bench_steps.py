@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
+from bot.cli.serve import SWITCH_S
 from bot.flows.drive import drive
 from bot.store.write import PRAGMAS
 from tests.bench import Number, median, quantile
@@ -47,6 +49,7 @@ def bare_pairs(db: sqlite3.Connection) -> list[float]:
 
 
 async def measure(folder: Path) -> list[Number]:
+    sys.setswitchinterval(SWITCH_S)  # as the program does that serves
     steps: list[float] = []
     pairs: list[float] = []
     components = {f"part_{n:02}": KINDS[n % len(KINDS)] for n in range(STEPS)}

@@ -33,6 +33,8 @@ def _command(kind: Kind, capture: Capture) -> list[str]:
 
 
 def _delta(uri: str, capture: Capture) -> list[str]:
+    if not (capture.pointer.isascii() and capture.pointer.isdecimal()):
+        return []
     return [_python(f"from deltalake import DeltaTable; DeltaTable({uri!r}).restore({int(capture.pointer)})")]
 
 
