@@ -10,6 +10,7 @@ import difflib
 import gc
 import importlib
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -172,10 +173,19 @@ def opened(connection: Connection, drill: str = "", *, registry: bool = True) ->
         config = lib("feast.repo_config").RepoConfig(**raw)
         config.repo_path = folder
         store = lib("feast").FeatureStore(repo_path=str(folder), config=config)
+        if registry:
+            _tell_apart(store)
         try:
             yield Opened(store, settings)
         finally:
             _close(store)
+
+
+def _tell_apart(store: Any) -> None:
+    """Feast remembers what it read by a registry object's address and version, which SQL registries leave empty: of
+    two opened one after the other the second could be taken for the first."""
+    if (read := getattr(store.registry, "cached_registry_proto", None)) is not None:
+        read.version_id = read.version_id or secrets.token_hex(8)
 
 
 @contextmanager

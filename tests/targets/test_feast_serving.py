@@ -24,6 +24,7 @@ from bot.core.target import Call
 from bot.targets import feast_rows, feast_serving
 from bot.targets.feast import FeastOnline
 from bot.targets.feast_rows import Row, Rows
+from bot.targets.feast_store import opened
 from tests.targets.contract import FolderBlobs
 from tests.targets.feast_stage import IGNORED, VIEW, Stage
 
@@ -274,3 +275,16 @@ def _key(n: int) -> bytes:
     from feast.protos.feast.types.Value_pb2 import Value
 
     return bytes(serialize_entity_key(EntityKey(join_keys=["driver_id"], entity_values=[Value(int64_val=n)]), 3))
+
+
+def test_two_readings_of_a_registry_are_told_apart(tmp_path: Path) -> None:
+    """What Feast remembers of one opening is never taken for what another one read."""
+    stage = Stage(tmp_path / "feast", drivers=2)
+    stage.good()
+    seen = []
+    for _ in range(2):
+        with opened(call_of(stage, tmp_path).connection) as feast:
+            seen.append(feast.store.registry.cached_registry_proto.version_id)
+
+    assert len(set(seen)) == 2
+    assert all(seen)
