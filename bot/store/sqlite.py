@@ -148,6 +148,8 @@ class SqliteStore:
     def _commit(self, conn: sa.Connection | None, group: list[Job]) -> sa.Connection | None:
         """The connection is kept for the next group, unless there was trouble."""
         try:
+            if conn is None and self._id is not None:
+                self._same_file()  # to connect would make an empty file where ours is missing
             conn = conn or self._writer.connect()
             with conn.begin():
                 run_group(conn, group)

@@ -61,7 +61,7 @@ class Moment:
 
 def load(c: Capture, blobs: Any, most: int | None = None) -> tuple[Rows, list[bytes]]:
     """The captured rows, and the keys of all of them. Of more than ``most`` only so many are decoded, the same ones
-    each time: making cells of 50,000 rows takes 0.4 s, and a card that only estimates needs a few. Raises
+    each time: making the cells of 50,000 rows is most of what such a look costs, and an estimate needs a few. Raises
     CorruptBlob."""
     ref = c.blobs.get("served")
     if not isinstance(ref, BlobRef):

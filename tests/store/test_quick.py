@@ -62,6 +62,9 @@ async def test_a_file_that_was_moved_away_takes_nothing(tmp_path: Path) -> None:
     file.rename(away)
     with pytest.raises(StoreDown, match="moved or deleted"):
         await store.intake(took("two"))
+    with pytest.raises(StoreDown, match="moved or deleted"):
+        await store.intake(took("two"))
+    assert not file.exists(), "an empty database was made in its place"
     file.write_bytes(b"")
     with pytest.raises(StoreDown, match="moved or deleted"):
         await store.intake(took("two"))
