@@ -114,7 +114,7 @@ async def start(clock: Clock) -> AsyncIterator[Start]:
     servers: list[PracticeSlack] = []
 
     async def begin(**how: Any) -> tuple[PracticeSlack, AsyncWebClient]:
-        given = {"manifest": MANIFEST, "clock": clock, "ack_timeout": 0.5, "retry_scale": 0.0, **how}
+        given = {"manifest": MANIFEST, "clock": clock, "retry_scale": 0.0, **how}
         server = PracticeSlack(given.pop("manifest"), given.pop("seed", None), **given)
         servers.append(server)
         await server.start()
@@ -191,7 +191,7 @@ async def joined(request: pytest.FixtureRequest, slack: PracticeSlack, app: Asyn
 @pytest.fixture
 async def page(clock: Clock) -> AsyncIterator[PracticePage]:
     """The practice page on a server of its own, with no platform behind it."""
-    server = PracticeSlack(MANIFEST, clock=clock, pace=False, ack_timeout=0.5, retry_scale=0.0)
+    server = PracticeSlack(MANIFEST, clock=clock, pace=False, retry_scale=0.0)
     served = PracticePage(server)
     await server.start()
     yield served

@@ -24,7 +24,7 @@ async def test_an_ack_is_seen_by_the_person_alone(joined: PracticeSlack, app: As
     """What a command acks stands in nobody else's channel, and the app heard the command as Slack sends it."""
     heard = listen(app, "command", "/rollback", text="R-17: planning")
     ack = await joined.slash("/rollback", "  driver_stats to v12 ", "U0ANA", "C0INC")
-    assert ack.ok and ack.ms < 500
+    assert ack.ok and 0 < ack.ms < 3000
     assert heard.last["text"] == "driver_stats to v12"
     assert (heard.last["user_id"], heard.last["channel_id"], heard.last["team_id"]) == ("U0ANA", "C0INC", "T0PRACTICE")
     assert [m.text for m in joined.ephemerals("U0ANA")] == ["R-17: planning"]
@@ -124,9 +124,10 @@ async def test_who_does_not_answer_in_time_times_out(joined: PracticeSlack, app:
         await ack()
 
     app.command("/rollback")(silent)
+    joined.delivery.ack_timeout = 0.5
     ack = await joined.slash("/rollback", "status", "U0ANA", "C0INC")
     assert ack.status == "operation_timeout" and ack.error == "operation_timeout" and not ack.ok
-    assert 450 < ack.ms < 2000
+    assert 450 < ack.ms < 3000
     never.set()
 
 
@@ -148,6 +149,7 @@ async def test_an_event_is_sent_again_until_it_is_acked(joined: PracticeSlack, a
             await never.wait()
 
     app.event("app_home_opened")(opened)
+    joined.delivery.ack_timeout = 0.5
     await joined.open_home("U0ANA")
     await joined.wait_for(lambda: len(joined.deliveries) == 3)
     assert [n for _, n in seen] == [None, "1", "2"] and len({e for e, _ in seen}) == 1

@@ -239,7 +239,7 @@ async def test_what_can_not_be_stored_is_never_acked_by_socket(both: Office) -> 
     if both.app.config.app_token is None:
         assert (await fill(both))[-1].status == 503
         return
-    both.slack.delivery._ack_timeout = 0.3
+    both.slack.delivery.ack_timeout = 0.3
     acks = await fill(both)
     assert acks[-1].status == "operation_timeout"
 
@@ -247,7 +247,7 @@ async def test_what_can_not_be_stored_is_never_acked_by_socket(both: Office) -> 
 async def test_an_envelope_from_another_workspace_is_dropped(both: Office, caplog: pytest.LogCaptureFixture) -> None:
     """The same check on either transport: what is not allowed is neither handled nor acked."""
     both.app.workspaces = frozenset({"TOTHER"})
-    both.slack.delivery._ack_timeout = 0.3
+    both.slack.delivery.ack_timeout = 0.3
     ack = await both.typed("capture fares v1")
     assert ack.status in (403, "operation_timeout")
     assert await rows(both) == 0

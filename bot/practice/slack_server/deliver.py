@@ -54,7 +54,7 @@ class Delivery:
 
     def __init__(self, workspace: Workspace, secret: str, *, ack_timeout: float, retry_scale: float) -> None:
         self._ws, self._secret = workspace, secret
-        self._ack_timeout, self._retry_scale = ack_timeout, retry_scale
+        self.ack_timeout, self._retry_scale = ack_timeout, retry_scale
         self.http, self.sockets = SignedHttp(), Sockets(workspace)
         self.log: list[Delivered] = []
         self._again: Callable[[], Awaitable[Ack]] | None = None
@@ -111,7 +111,7 @@ class Delivery:
     async def _timed(self, attempt: Awaitable[Ack]) -> Ack:
         began = time.perf_counter()
         try:
-            async with asyncio.timeout(self._ack_timeout):
+            async with asyncio.timeout(self.ack_timeout):
                 ack = await attempt
         except TimeoutError:
             ack = Ack("operation_timeout", None, 0.0, error="operation_timeout")
