@@ -29,22 +29,25 @@ class Notices:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._seen: dict[int, _State] = {}
+        self._untold: set[int] = set()
 
     async def follow(self, scene: Scene) -> None:
         run = scene.run
         state: _State = (run.status, run.waiting_for, run.plan_digest, len(run.nods), run.glass is not None)
-        if self._seen.get(run.id) == state:
+        moved = self._seen.get(run.id) != state
+        if not moved and run.id not in self._untold:
             return
         people, unknown = await self._approvers(run) if waits(run) or run.glass else ([], [])
-        await self._desk.world.store.write(lambda conn: self._want(conn, run, people))
-        if run.glass and unknown:  # asked again with the next look at the card
-            log.warning("%s: nobody can say who is in %s, so they were not told yet", run.name, ", ".join(unknown))
-            return
+        await self._desk.world.store.write(lambda conn: self._want(conn, run, people, moved=moved))
         if len(self._seen) > 5000:
             self._seen.clear()
         self._seen[run.id] = state
+        self._untold.discard(run.id)
+        if run.glass and unknown:  # asked again with the next look at the card
+            log.warning("%s: nobody can say who is in %s, so they were not told yet", run.name, ", ".join(unknown))
+            self._untold.add(run.id)
 
-    def _want(self, conn: Connection, run: Run, people: list[str]) -> None:
+    def _want(self, conn: Connection, run: Run, people: list[str], *, moved: bool) -> None:
         now = self._desk.world.now()
         told = {m.person for m in messages.of_run(conn, run.id, "dm")}
         messages.again(conn, run.id, ("dm",))
@@ -55,9 +58,10 @@ class Notices:
         for person in people if run.glass else []:
             if person not in skipped and run.glass and person != run.glass.person:
                 _direct(conn, run, person, "glass", now)
-        if not run.open and run.purpose in (Purpose.lift, Purpose.enable, Purpose.put_back):
-            for number in releases.runs_that_left(conn, run.feature):
-                messages.again(conn, number, ("card", "outcome", "left"))
+        if moved and not run.open and run.mode == "live" and run.purpose != Purpose.stop:
+            for number in releases.runs_that_left(conn, run.feature, run.created_at):
+                if number != run.id:
+                    messages.again(conn, number, ("card", "outcome", "left"))
 
     async def _approvers(self, run: Run) -> tuple[list[str], list[str]]:
         """Those whose yes would count: not the requester, under no account; and groups that nobody knows."""

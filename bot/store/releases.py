@@ -238,8 +238,9 @@ def sharing(conn: sa.Connection, feature: str, resources: dict[str, str]) -> lis
     return sorted({f"{r.feature} (same {by_resource[r.resource]})" for r in rows})
 
 
-def runs_that_left(conn: sa.Connection, feature: str, limit: int = 20) -> list[int]:
-    """The newest runs that left something behind, whether it still is or not."""
-    left_some = sa.exists().where(t.left_behind.c.run == t.runs.c.id)
+def runs_that_left(conn: sa.Connection, feature: str, since: datetime, limit: int = 20) -> list[int]:
+    """The newest runs that left something behind which still is, or was until ``since``."""
+    lately = sa.or_(t.left_behind.c.closed_at.is_(None), t.left_behind.c.closed_at >= iso(since))
+    left_some = sa.exists().where(t.left_behind.c.run == t.runs.c.id, lately)
     query = sa.select(t.runs.c.id).where(t.runs.c.feature == feature, left_some)
     return [int(r.id) for r in conn.execute(query.order_by(t.runs.c.id.desc()).limit(limit))]

@@ -193,6 +193,17 @@ async def test_what_is_left_is_said_until_it_is_not(office: Office) -> None:
     assert office.slack.thread(INC, card.ts)[-1].ts == said.ts and not await office.due()
 
 
+async def test_what_a_later_run_put_right_is_no_longer_said_by_an_older_one(office: Office) -> None:
+    """The flag that Stop the harm left off is on after the verified rollback: the stop's card and outcome say so."""
+    card = await office.waiting()
+    await office.press(card, "stop_harm", BEN)
+    stopped = [m for m in office.slack.channel(INC) if "stop the harm" in m.text]
+    assert len(stopped) == 2 and all("flag is off" in str(m.blocks) and "enable" in actions(m) for m in stopped)
+    await office.press(card, "approve", BEN)
+    await office.publish()
+    assert all("flag is off" not in str(m.blocks) and "enable" not in actions(m) for m in stopped)
+
+
 def _want(conn: Connection, key: str, purpose: str, clock: FakeClock) -> None:
     messages.want(conn, key, purpose=purpose, channel=INC, run=1, parent="R-1:card", now=clock.now())
 

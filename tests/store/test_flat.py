@@ -32,7 +32,7 @@ POLLED: dict[str, Question] = {
     "messages.again": lambda c: messages.again(c, 1, ("card",)),
     "releases.left": releases.left,
     "releases.due_reminders": lambda c: releases.due_reminders(c, NOW, NOW),
-    "releases.runs_that_left": lambda c: releases.runs_that_left(c, "fares"),
+    "releases.runs_that_left": lambda c: releases.runs_that_left(c, "fares", NOW),
     "releases.hold": lambda c: releases.hold(c, "fares"),
     "releases.live_features": releases.live_features,
     "releases.sharing": lambda c: releases.sharing(c, "fares", {"flag": "flags/fares"}),

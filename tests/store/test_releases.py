@@ -144,8 +144,9 @@ async def test_what_is_left_behind_is_listed_until_it_is_put_right(store: Store)
     assert said(await store.read(releases.left)) == [(one, "hold"), (other, "flag")]
     assert said(await store.read(lambda c: releases.left(c, feature="fares"))) == [(one, "hold")]
     assert said(await store.read(lambda c: releases.left(c, run=two))) == []
-    assert await store.read(lambda c: releases.runs_that_left(c, "fares")) == [two, one]
-    assert await store.read(lambda c: releases.runs_that_left(c, "fares", limit=1)) == [two]
+    assert await store.read(lambda c: releases.runs_that_left(c, "fares", NOW)) == [two, one]
+    assert await store.read(lambda c: releases.runs_that_left(c, "fares", NOW, limit=1)) == [two]
+    assert await store.read(lambda c: releases.runs_that_left(c, "fares", later(1))) == [one]
 
 
 async def test_a_reminder_is_handed_out_once_a_period(store: Store) -> None:

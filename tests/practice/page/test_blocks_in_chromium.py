@@ -171,6 +171,7 @@ async def test_sure_asks_first(blank: Blank) -> None:
     await reject.click()
     await dialog.get_by_role("button", name="Reject").click()
     await expect(dialog).to_have_count(0)
+    await page.wait_for_function("window.told.length")
     assert await told(blank) == [["reject", "presses", "reject!", "button"]]
 
 
