@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from bot.core.commands import Abort, Accept, CaptureRelease, Decide, Purpose, Request, Retry, RunAnyway
 from bot.core.run import Status
 from bot.store import events, inbox, releases, runs
-from tests.flows.house import ANA, BEN, SAM, House, write_flag
+from tests.flows.house import ANA, BEN, SAM, STANDARD, House, write_flag
 
 
 async def capture(house: House, version: str) -> dict[str, object] | None:
@@ -21,7 +21,9 @@ async def capture(house: House, version: str) -> dict[str, object] | None:
 
 @contextlib.contextmanager
 def no_writing(house: House) -> Iterator[None]:
-    """The flag file can be read and not written: somebody else holds the lock."""
+    """The flag file can be read and not written: somebody else holds the lock. A step waits half as long for it."""
+    playbook = house.folder / "playbooks/playbooks/standard.yaml"
+    playbook.write_text(STANDARD.replace("timeout: 4s", "timeout: 2s"))
     folder = os.open(house.folder, os.O_RDONLY)
     fcntl.flock(folder, fcntl.LOCK_EX)
     try:
@@ -223,9 +225,8 @@ async def test_a_dead_system_is_not_checked_and_retried(house: House) -> None:
 async def test_a_failed_step_waits_for_a_person(house: House) -> None:
     """A step that keeps failing leaves the run waiting, locks kept; retry goes on when the system is back."""
     await two_releases(house)
-    run = await house.ask("v1")
     with no_writing(house):
-        run = await house.approve(run)
+        run = await house.approve(await house.ask("v1"))
 
     assert (run.status, run.waiting_for) == (Status.waiting, "person"), (run.status, run.why)
 
@@ -258,9 +259,8 @@ async def test_another_code_side_under_the_same_version_is_refused(house: House)
 async def test_accepting_needs_a_reason(house: House) -> None:
     """An outcome is accepted with a reason or not at all."""
     await two_releases(house)
-    run = await house.ask("v1")
     with no_writing(house):
-        run = await house.approve(run)
+        run = await house.approve(await house.ask("v1"))
     await house.say(Accept(run=run.id, reason=" "), BEN)
     await house.settle()
     assert (await house.run(run.id)).waiting_for == "person"
