@@ -11,15 +11,15 @@ SPREAD := -n 2 --dist loadfile
 QUICK  := tests/core tests/house $(wildcard tests/slack/test_lint*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench faults lock
+.PHONY: help setup demo test check format bench faults pictures lock
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv with everything in requirements.lock (does nothing if that is done)
 
-demo: $(STAMP) ## Play the practice rollback in the terminal; exit 0 only if it was verified
-	$(BIN)/rollbot demo --script
+demo: $(STAMP) ## The practice workspace in your browser: one line says where; Ctrl-C ends it
+	$(BIN)/rollbot demo
 
 test: $(STAMP) ## Run all tests
 	$(PYTEST) $(SPREAD)
@@ -40,6 +40,9 @@ bench: $(STAMP) ## Measure, and print the numbers beside what is promised
 
 faults: $(STAMP) ## Kill, stall and cut it, the long way
 	ROLLBOT_FAULTS=all $(PYTEST) $(SPREAD) tests/faults
+
+pictures: $(STAMP) ## Take the README's pictures anew, from the practice workspace in Chromium
+	ROLLBOT_PICTURES=docs/pictures $(PYTEST) tests/practice/page/test_whole_incident.py -k tour
 
 lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml (make lock UPGRADE=--upgrade for newer versions)
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --universal --fork-strategy fewest --python-version 3.11 \

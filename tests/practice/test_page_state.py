@@ -40,6 +40,11 @@ async def test_the_state_is_what_was_agreed(tab: Opens) -> None:
     assert state["view"] is None and state["home"] is None and state["bot"] == {"alive": True}
 
 
+def test_the_page_is_small() -> None:
+    """All of its files together are under 150 kB."""
+    assert 0 < sum(file.stat().st_size for file in server.STATIC.iterdir()) < 150_000
+
+
 async def test_private_places_are_for_their_people(tab: Opens, slack: PracticeSlack, client: AsyncWebClient) -> None:
     """A private channel and direct messages are seen by those in them alone; there the bot is whom one writes with."""
     await post(client, "psst", channel="U0BEN")

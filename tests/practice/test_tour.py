@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from rich.console import Console
 
-from bot.practice.incident import TYPED
-from bot.practice.narrator import Narrator
 from bot.practice.page.told import Told
 from bot.practice.page.tour import Tour
-from bot.practice.place import ANA, BEN, INCIDENT, SAM, Place, open_place
-from bot.practice.releases import three_releases
+from bot.practice.place import INCIDENT, Place
 from bot.practice.slack_server import CannotDo, PracticeSlack
 from bot.practice.stack.stack import Broken, EtaError
 from tests.practice.conftest import buttons
-from tests.practice.page_place import DRIVERS, Bell
+from tests.practice.page_place import Bell
 
 BOT = "U0BOT"
 
@@ -50,51 +45,6 @@ class Guided:
 
     async def answer(self, text: str) -> None:
         await self.tour.do("answer", {"text": text})
-
-    async def press(self, action: str, user: str) -> None:
-        card = self.place.message("R-1:card")
-        assert card is not None
-        assert (await self.place.slack.click(INCIDENT, card.ts, action, user)).ok
-
-
-@pytest.mark.timeout(480)
-async def test_the_first_rollback_ticks_every_task(tmp_path: Path) -> None:
-    """Played with the real bot on the real small platform, every task is ticked by what was done for it, and by that
-    only: a wrong number, a refused press or another person's approval tick nothing."""
-    async with open_place(tmp_path, DRIVERS, "http", 0, lambda *_: None) as place:
-        await three_releases(place, Narrator(Console(quiet=True)))
-        guided = Guided(place)
-        with pytest.raises(CannotDo, match="Look again"):
-            await guided.answer("5")
-        await guided.answer("about 40 %")
-        assert guided.done == ["harm"]
-        await place.slack.slash("/rollback", TYPED, ANA, INCIDENT)
-        await guided.until("ask")
-        with pytest.raises(CannotDo, match="done in Slack"):
-            await guided.answer("done")
-        await guided.press("details", ANA)
-        await guided.until("card")
-        await guided.press("approve", SAM)
-        await guided.press("approve", ANA)
-        await guided.until("refused")
-        await guided.press("stop_harm", ANA)
-        await guided.until("stop")
-        assert guided.done == ["harm", "ask", "card", "refused", "stop"]
-        await guided.press("approve", BEN)
-        await guided.until("follow")
-        assert "approve" in guided.done and guided.tour.state()["now"] == "read"
-        outcome = place.message("R-1:outcome")
-        assert outcome is not None
-        with pytest.raises(CannotDo, match="Look again"):
-            await guided.answer("1")
-        text = str(outcome.blocks)
-        matched = text[: text.index(" of ", text.index("Read back"))].rsplit(" ", maxsplit=1)[-1]
-        await guided.answer(matched)
-        await guided.tour.do("next", {})
-        state = guided.tour.state()
-        assert state["over"] and len(guided.done) == 9 and all(t["took"] >= 0 for t in state["tasks"])
-        assert state["took"] == pytest.approx(sum(t["took"] for t in state["tasks"]), abs=1)
-        await guided.tour.close()
 
 
 @pytest.fixture

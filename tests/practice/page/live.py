@@ -137,9 +137,3 @@ async def press_effect(page: Page, name: str) -> Locator:
     came = row.locator(".came")
     await expect(came).to_contain_text("Done", timeout=RUN_MS)
     return came
-
-
-async def bias(page: Page) -> float | None:
-    """How many per cent ETAs are too long, as the chart says; None while nothing is measured or served."""
-    found = re.search(r"[-+−]?\d+(?:\.\d+)?", (await page.locator("[data-chart=bias]").inner_text()).split("\n")[1])
-    return float(found[0].replace("−", "-")) if found else None

@@ -20,7 +20,6 @@ from tests.practice.page.live import (
     ask,
     bad_release,
     become,
-    bias,
     live,
     messages,
     newest_card,
@@ -32,6 +31,7 @@ from tests.practice.page.pictures import picture
 from tests.practice.page.stage import serious
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(480)]
+ASK_SHORT = "/rollback driver_stats to v12 because too long"
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 760}}
 
 
@@ -88,13 +88,7 @@ async def test_the_tour_from_start_to_end(demo: Demo) -> None:
     """Each of the nine tasks is ticked when it was really done on the page: a wrong number, a refused press and a
     stranger's press tick nothing; the harm is measured before, and is over after the rollback."""
     page, sam = await demo.open("U0ANA"), await demo.open("U0SAM")
-    await expect(page.locator("[data-chart=bias] figcaption strong")).to_contain_text("+", timeout=RUN_MS)
-    found = await bias(page)
-    assert found is not None and found > 30
-    await answer(page, "5")
-    await expect(page.locator("#tour .bad")).to_contain_text("Look again")
-    await answer(page, f"{found:.0f}")
-    await done(page, 1)
+    await see_the_harm(page)
     card = await ask(page)
     await done(page, 2)
     await picture(card, "card")
@@ -102,13 +96,7 @@ async def test_the_tour_from_start_to_end(demo: Demo) -> None:
     await expect(page.get_by_role("dialog")).to_contain_text("R-1 in detail")
     await done(page, 3)
     await page.get_by_role("dialog").get_by_role("button", name="Close", exact=True).click()
-    await messages(sam).locator("[data-action-id=approve]").click()
-    await expect(messages(sam).last).to_contain_text("Not done: this needs 1 of @ml-oncall")
-    await expect(messages(sam).last).to_contain_text("Only visible to you")
-    await card.locator("[data-action-id=approve]").click()
-    await expect(messages(page).last).to_contain_text("you asked for this, so somebody else must decide")
-    await expect(messages(page).filter(has_text="needs 1 of @ml-oncall.")).to_have_count(0)
-    await done(page, 4)
+    await refused(page, sam, card)
     await card.locator("[data-action-id=stop_harm]").click()
     await expect(live(page, "Flag")).to_have_text("off", timeout=RUN_MS)
     await expect(live(page, "Pipeline")).to_have_text("held", timeout=RUN_MS)
@@ -116,10 +104,41 @@ async def test_the_tour_from_start_to_end(demo: Demo) -> None:
     await become(page, "U0BEN")
     await card.locator("[data-action-id=approve]").click()
     await card.locator(".replies").click()
-    thread = page.locator("#thread .message").last
-    await expect(thread).to_contain_text("✓ restore dataset", timeout=RUN_MS)
+    await read_the_outcome(page)
+    for name, value in (("Flag", "on"), ("Served model", "v12"), ("Champion", "v12"), ("Definition", "v12")):
+        await expect(live(page, name)).to_have_text(value, timeout=RUN_MS)
+    await expect(page.locator("[data-chart=bias] figcaption strong")).to_have_text(re.compile(r"^[-+]?[0-4]\.\d %"))
+    await page.get_by_role("button", name="Close the thread").click()
+    await page.set_viewport_size({"width": 1280, "height": 760})
+    await picture(page, "page")
+
+
+async def see_the_harm(page: Page) -> None:
+    now = page.locator("[data-chart=bias] figcaption strong")
+    await expect(now).to_have_text(re.compile(r"^\+(39|40|41)\.\d %"), timeout=RUN_MS)
+    await answer(page, "5")
+    await expect(page.locator("#tour .bad")).to_contain_text("Look again")
+    await answer(page, await now.inner_text())
+    await done(page, 1)
+
+
+async def refused(page: Page, sam: Page, card: Locator) -> None:
+    """Neither a stranger nor the requester can approve; each alone is told why."""
+    await messages(sam).locator("[data-action-id=approve]").click()
+    await expect(messages(sam).last).to_contain_text("Not done: this needs 1 of @ml-oncall")
+    await expect(messages(sam).last).to_contain_text("Only visible to you")
+    await card.locator("[data-action-id=approve]").click()
+    await expect(messages(page).last).to_contain_text("you asked for this, so somebody else must decide")
+    await expect(messages(page).filter(has_text="needs 1 of @ml-oncall.")).to_have_count(0)
+    await done(page, 4)
+
+
+async def read_the_outcome(page: Page) -> None:
+    """In the open thread, with a reload in the middle of the run."""
+    steps = page.locator("#thread .message").filter(has_text="restore dataset")
+    await expect(steps).to_contain_text("✓ restore dataset", timeout=RUN_MS)
     await page.reload()
-    await expect(page.locator("#thread .message").last).to_contain_text("✓ verify online", timeout=RUN_MS)
+    await expect(steps).to_contain_text("✓ verify online", timeout=RUN_MS)
     await picture(page.locator("#thread"), "thread")
     text = await verified(page, "R-1")
     await picture(messages(page).filter(has_text="R-1: driver_stats").last, "outcome")
@@ -132,12 +151,6 @@ async def test_the_tour_from_start_to_end(demo: Demo) -> None:
     await done(page, 8)
     await page.get_by_role("button", name="Leave v12 live").click()
     await expect(page.locator("#tour")).to_contain_text("9 of 9 done")
-    for name, value in (("Flag", "on"), ("Served model", "v12"), ("Champion", "v12"), ("Definition", "v12")):
-        await expect(live(page, name)).to_have_text(value, timeout=RUN_MS)
-    await expect(page.locator("[data-chart=bias] figcaption strong")).to_have_text(re.compile(r"^[-+]?[0-4]\.\d %"))
-    await page.set_viewport_size({"width": 1280, "height": 760})
-    await page.get_by_role("button", name="Close the thread").click()
-    await picture(page, "page")
 
 
 async def test_put_back(demo: Demo) -> None:
@@ -233,9 +246,6 @@ async def test_on_a_phone_by_the_keyboard_alone(demo: Demo) -> None:
     assert await page.evaluate("document.documentElement.scrollWidth") == 390
 
 
-ASK_SHORT = "/rollback driver_stats to v12 because too long"
-
-
 async def back_to(page: Page, selector: str) -> None:
     await _walk(page, selector, "Shift+Tab")
 
@@ -265,16 +275,12 @@ async def test_the_panels_say_what_is_true(demo: Demo) -> None:
     await say(page, "/rollback status")
     await page.get_by_role("button", name="Inspector").click()
     entries = page.locator(".entries > li")
-    await page.locator("#inspector-word").fill("rollback status")
-    asked = entries.filter(has_text="slash_commands").first
-    await expect(asked).to_be_visible()
-    await page.locator("#inspector-word").fill("slash_commands")
+    await page.locator("#inspector-word").fill("/rollback status")
     await entries.first.locator("summary").click()
     await expect(entries.first).to_contain_text('"text": "status"')
-    known = await entries.count()
     await page.get_by_role("button", name="Redeliver the last event").click()
-    await expect(entries).to_have_count(known + 1)
     await expect(entries.first).to_contain_text("again")
+    await expect(entries.first).to_contain_text("/rollback status")
     for trouble in ("Drop the socket", "Refuse the next call"):
         await page.get_by_role("button", name=trouble).click()
         await expect(page.locator("#panel-inspector > .came")).to_have_text(f"{trouble}: done.")

@@ -41,9 +41,9 @@ export function drawMessage(ui, message, head, inThread) {
 function broadcast(ui, message, inThread) {
   if (inThread) return el("p.only-you", "Also sent to the channel");
   const parent = ui.store.channel(message.channel).messages.find((m) => m.ts === message.thread_ts);
-  const start = parent ? plain(ui, parent.text).slice(0, 60) : "";
-  const open = button(start || "the thread", () => ui.openThread(message.channel, message.thread_ts), { class: "link" });
-  return el("p.only-you", "replied to a thread: ", open);
+  const start = parent ? plain(ui, parent.text) : "";
+  const open = button(start || "the thread", () => ui.openThread(message.channel, message.thread_ts), { class: "link cut" });
+  return el("p.only-you", el("span", "replied to"), open);
 }
 
 function body(ui, message) {
