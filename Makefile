@@ -6,8 +6,9 @@ STAMP  := $(VENV)/.setup-done
 PIP    := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 
-# Two workers on two cores; a file's tests stay together, so that its servers are started once.
-SPREAD := -n 2 --dist loadfile
+# Two workers on two cores; a file's tests stay together, so that its servers are started once, in the order of
+# tests/conftest.py.
+SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
 QUICK  := tests/core tests/house $(wildcard tests/slack/test_lint*.py)
 
 .DEFAULT_GOAL := help

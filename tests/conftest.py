@@ -23,6 +23,22 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+WHOLE = {"test_kill_steps.py", "test_demo.py", "test_whole_rollback.py", "test_whole_incident.py"}
+"""Files whose tests start a whole platform each; one keeps both cores busy for minutes."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole platforms are spread among the other files: two at once starve one another, and one at the end lets the
+    other worker wait."""
+    files = list(dict.fromkeys(item.path for item in items))
+    others = [file for file in files if file.name not in WHOLE]
+    whole = [file for file in files if file.name in WHOLE]
+    place = {file: float(n) for n, file in enumerate(others)}
+    place |= {file: n * len(others) / len(whole) - 0.5 for n, file in enumerate(whole)}
+    items.sort(key=lambda item: place[item.path])
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A running PostgreSQL cluster."""

@@ -87,6 +87,14 @@ def assert_documented(model: type[BaseModel], rows: dict[str, Row], leave: set[s
             assert told == said(real[key]), key
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    """A link or picture within the project is there; who sees no picture has words for it."""
+    text = FENCE.sub("", path.read_text())
+    for said, where in re.findall(r"!?\[([^\]]*)\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        assert said and (path.parent / where).exists(), where
+
+
 # -- what people type ------------------------------------------------------------------------------
 
 

@@ -128,7 +128,12 @@ class PracticePage:
     async def _hang_up(self, _application: web.Application) -> None:
         self.streams.close()
 
-    async def _index(self, _request: web.Request) -> web.StreamResponse:
+    async def _index(self, request: web.Request) -> web.StreamResponse:
+        if "as" in request.query:
+            try:
+                self._as(request)
+            except NoAct:  # an old or mistyped link
+                raise web.HTTPFound("/") from None
         return await self._file("index.html")
 
     async def _static(self, request: web.Request) -> web.StreamResponse:

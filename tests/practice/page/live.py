@@ -97,9 +97,13 @@ def live(page: Page, name: str) -> Locator:
     return page.locator("dl.live > div").filter(has=page.get_by_text(name, exact=True)).locator("dd")
 
 
+def composer(page: Page) -> Locator:
+    return page.locator("#composer")
+
+
 async def say(page: Page, text: str) -> None:
-    await page.locator("#composer").fill(text)
-    await page.locator("#composer").press("Enter")
+    await composer(page).fill(text)
+    await composer(page).press("Enter")
 
 
 async def ask(page: Page, text: str = ASK) -> Locator:
@@ -137,3 +141,21 @@ async def press_effect(page: Page, name: str) -> Locator:
     came = row.locator(".came")
     await expect(came).to_contain_text("Done", timeout=RUN_MS)
     return came
+
+
+async def verified(page: Page, run: str) -> str:
+    """Waits for the outcome of this run in the channel; its text. Fails if it was not verified."""
+    said = messages(page).filter(has_text=f"{run}: driver_stats").filter(has_text="DONE")
+    await expect(said).to_contain_text("verified", timeout=RUN_MS)
+    return await said.inner_text()
+
+
+async def run_of(card: Locator) -> str:
+    """``R-7``: what the card's Details are called."""
+    await card.locator("[data-action-id=details]").click()
+    title = card.page.get_by_role("dialog").get_by_role("heading").first
+    found = re.match(r"R-\d+", await title.inner_text())
+    await card.page.keyboard.press("Escape")
+    await expect(card.page.get_by_role("dialog")).to_have_count(0)
+    assert found is not None
+    return found[0]

@@ -24,8 +24,10 @@ from tests.practice.page.live import (
     messages,
     newest_card,
     press_effect,
+    run_of,
     running_demo,
     say,
+    verified,
 )
 from tests.practice.page.pictures import picture
 from tests.practice.page.stage import serious
@@ -54,24 +56,6 @@ async def demo(running: Demo) -> AsyncIterator[Demo]:
     await running.close_pages()
     faults, running.faults[:] = [*running.faults], []
     assert faults == []
-
-
-async def verified(page: Page, run: str) -> str:
-    """Waits for the outcome of this run in the channel; its text. Fails if it was not verified."""
-    said = messages(page).filter(has_text=f"{run}: driver_stats").filter(has_text="DONE")
-    await expect(said).to_contain_text("verified", timeout=RUN_MS)
-    return await said.inner_text()
-
-
-async def run_of(card: Locator) -> str:
-    """``R-7``: what the card's Details are called."""
-    await card.locator("[data-action-id=details]").click()
-    title = card.page.get_by_role("dialog").get_by_role("heading").first
-    found = re.match(r"R-\d+", await title.inner_text())
-    await card.page.keyboard.press("Escape")
-    await expect(card.page.get_by_role("dialog")).to_have_count(0)
-    assert found is not None
-    return found[0]
 
 
 async def done(page: Page, tasks: int) -> None:

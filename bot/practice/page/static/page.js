@@ -105,10 +105,12 @@ class Page {
 
   /** The page becomes another person's; the place stays if they may see it. */
   async become(user) {
+    const direct = this.place.channel === this.dm()?.id;
     this.who.set(user);
     this.#left.clear();
     this.store.me = user;
     await this.store.connect();
+    if (direct) return this.go("dm");
     this.#address("replaceState", this.place.channel, this.place.thread);
   }
 
