@@ -15,6 +15,9 @@ Payload = dict[str, Any]
 ANSWER_HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
 
 
+_OBJECTS = ("user", "team", "channel", "container", "view", "event", "message", "state")
+
+
 class Malformed(Exception):
     """Not a payload that Slack sends."""
 
@@ -35,7 +38,20 @@ def parse(body: bytes, content_type: str) -> Payload:
         raise Malformed("the body is neither a form nor JSON") from e
     if not isinstance(found, dict):
         raise Malformed("the body is no object")
+    _check_shapes(found)
     return found
+
+
+def _check_shapes(payload: Payload) -> None:
+    """What Slack sends as an object or as a list of objects is one: handlers look into it without asking."""
+    for name in _OBJECTS:
+        if not isinstance(payload.get(name), dict | None):
+            raise Malformed(f"{name} is no object")
+    if payload.get("event", {}) is None:  # Bolt itself fails on it
+        raise Malformed("event is no object")
+    actions = payload.get("actions")
+    if actions is not None and not (isinstance(actions, list) and all(isinstance(a, dict) for a in actions)):
+        raise Malformed("actions is no list of objects")
 
 
 def _text(value: Any) -> str:

@@ -38,13 +38,13 @@ def command(text: str = "capture fares v9", **more: Any) -> str:
     return urlencode({k: v for k, v in fields.items() if v is not None})
 
 
-def press(user: dict[str, Any], team: dict[str, Any] | None) -> str:
+def press(user: dict[str, Any], team: dict[str, Any] | None, actions: Any = None) -> str:
     action = {"type": "button", "action_id": "abort", "value": '{"run":1}', "action_ts": "1.1"}
     body = {
         "type": "block_actions",
         "user": user,
         "team": team,
-        "actions": [action],
+        "actions": [action] if actions is None else actions,
         "trigger_id": "1",
         "container": {},
     }
@@ -72,6 +72,9 @@ REFUSALS: dict[str, tuple[str | bytes, dict[str, Any], int]] = {
     "bytes that are no text": (b"\xff\xfe=1", {}, 400),
     "JSON that is none": ("{", {"content_type": "application/json"}, 400),
     "deep JSON": ("[" * 100_000, {"content_type": "application/json"}, 400),
+    "a press by no object": (press("U0ANA", {"id": "T0PRACTICE"}), {}, 400),  # type: ignore[arg-type]
+    "a press on what is no list": (press({"id": ANA}, {"id": "T0PRACTICE"}, "abort"), {}, 400),
+    "a press on no objects": (press({"id": ANA}, {"id": "T0PRACTICE"}, ["abort"]), {}, 400),
     "nothing": ("", {}, 403),
     "another workspace": (command(team_id="TEVIL"), {}, 403),
     "no workspace": (command(team_id=None), {}, 403),
