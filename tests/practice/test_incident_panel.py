@@ -14,6 +14,7 @@ from bot.practice.page.incident import IncidentPanel
 from bot.practice.place import Place, in_thread, manifest
 from bot.practice.slack_server import CannotDo, PracticeSlack
 from bot.practice.stack.build import make_stack
+from bot.practice.stack.host import Ended
 from bot.practice.stack.stack import Stack
 from tests.practice.page_place import DRIVERS, Bell
 from tests.practice.small_stack import assert_served_is_source
@@ -200,3 +201,27 @@ async def test_what_fails_there_is_said_and_can_be_tried_again(office: Office) -
         await office.press("vacuum")
     away.rename(lake)
     assert office.act("vacuum")["state"] == "available" and office.act("vacuum")["error"]
+
+
+async def test_two_presses_at_once_are_one(office: Office) -> None:
+    """Two people press in the same moment: it is done once, the other is told so, and it does not stay at work."""
+    said = await asyncio.gather(office.press("ship"), office.press("ship"), return_exceptions=True)
+    assert said[0] is None and "still at work" in str(said[1])
+    assert office.act("ship")["state"] == "done"
+
+
+async def test_what_nobody_can_say_is_unknown() -> None:
+    """When the platform has ended, the panel does not go on naming what was live before."""
+    live = [{"definition": "v13", "model": "v13"}]
+
+    def ask(verb: str, **_words: Any) -> Any:
+        if verb == "live" and live:
+            return live.pop()
+        raise Ended("the work process has ended")
+
+    office = Office(cast("Stack", SimpleNamespace(ask=ask)), PracticeSlack(manifest()))
+    await office.bell.until(lambda: office.panel.state()["live"] == {"definition": "v13", "model": "v13"})
+    with pytest.raises(Fault, match="has ended"):
+        await office.press("apply")
+    await office.bell.until(lambda: office.panel.state()["live"] == {"definition": None, "model": None})
+    await office.panel.close()

@@ -78,13 +78,13 @@ class IncidentPanel:
             raise CannotDo(f"{button.effect.title}: {button.effect.back}")
         if button.state == "running":
             raise CannotDo(f"{button.effect.title}: still at work")
-        task = asyncio.create_task(self._do(button, work, undo=undo))
+        before, button.state, button.error = button.state, "running", ""  # now, or a second press would pass as well
+        task = asyncio.create_task(self._do(button, work, before, undo=undo))
         self._doing.add(task)  # goes on when whoever asked has left
         task.add_done_callback(self._doing.discard)
         await asyncio.shield(task)
 
-    async def _do(self, button: Button, work: Work, *, undo: bool) -> None:
-        before, button.state, button.error = button.state, "running", ""
+    async def _do(self, button: Button, work: Work, before: str, *, undo: bool) -> None:
         self._announce()
         try:
             button.says = await in_thread(work, self._place.stack)
@@ -137,8 +137,10 @@ class IncidentPanel:
             except Broken:
                 self._live |= {"definition": None, "model": None}
             except (Ended, OSError):
+                self._live |= {"definition": None, "model": None}
                 return
-            self._announce()
+            finally:
+                self._announce()
 
     async def close(self) -> None:
         """Nothing is measured or done any more."""
