@@ -16,6 +16,8 @@ Bar = Callable[[float, float, str], None]
 """How far it is: done, total, and what is going on. May be called from any thread."""
 LOOKS = {"plain": "", "strong": "bold", "small": "dim", "buttons": "cyan"}
 INDENT = "   "
+HARMLESS = dict.fromkeys([*range(9), *range(10, 32), *range(127, 160), *range(0xD800, 0xE000)], "\ufffd")
+"""What people write must not steer the terminal, nor be more than it can show."""
 
 
 class Narrator:
@@ -51,7 +53,7 @@ class Narrator:
         """A message as it stands."""
         self._out(Text(where, "dim"), INDENT)
         for line in lines:
-            self._out(Text(line.text, LOOKS[line.look]), f"{INDENT}| ")
+            self._out(Text(line.text.translate(HARMLESS), LOOKS[line.look]), f"{INDENT}| ")
 
     def verdict(self, text: str, *, good: bool) -> None:
         """The last line."""

@@ -279,3 +279,20 @@ async def test_a_panels_buttons(page: PracticePage, tab: Opens, name: str) -> No
     assert await ana.post(name, {"do": "other"}) == (200, {"ok": False, "error": "not now"})
     assert await ana.post(name, {"do": "broken"}) == (200, {"ok": False, "error": "the registry is down"})
     assert (await ana.post(name, {}))[0] == 400
+
+
+@pytest.mark.parametrize("raw", ["[" * 90_000, '{"as": 1' * 9, "1" * 5000])
+async def test_what_can_not_be_read_is_a_bad_request(slack: PracticeSlack, http: Any, raw: str) -> None:
+    """JSON that is too deep, too long or none is answered with 400."""
+    headers = OURS | {"Content-Type": "application/json"}
+    async with http.post(f"{slack.base_url}/page/act", data=raw, headers=headers) as answer:
+        assert answer.status == 400
+
+
+async def test_half_a_character_is_replaced(joined: PracticeSlack, app: AsyncApp, tab: Opens) -> None:
+    """A lone surrogate, which nothing can be sent with, becomes U+FFFD, and every page goes on hearing."""
+    ana, heard = await tab("U0ANA"), listen(app, "command", "/rollback")
+    assert (await ana.act("say", channel="C0INC", text="a\ud800b"))["ok"]
+    assert await ana.hears("message", text="a\ufffdb")
+    assert (await ana.act("slash", channel="C0INC", command="/rollback", text="\udc00 \U0001f600"))["ok"]
+    assert heard.last["text"] == "\ufffd \U0001f600"

@@ -17,6 +17,7 @@ from bot.core.errors import Fault
 from bot.practice import left_running
 from bot.practice.demo import Options
 from bot.practice.narrator import Narrator
+from bot.practice.plain_blocks import lines
 from tests.practice.tab import Tab
 
 
@@ -60,3 +61,11 @@ async def test_a_port_that_is_taken_is_said(page: Any) -> None:
     port = int(page.slack.base_url.rpartition(":")[2])
     with pytest.raises(Fault, match=f"can't listen on port {port}.*--port"):
         await left_running.stay(Options(port=port), Narrator(Console(file=io.StringIO())))
+
+
+def test_what_people_write_does_not_steer_the_terminal() -> None:
+    """Control characters and halves of characters in a message are shown as signs, and end nothing."""
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    Narrator(Console(file=out)).shows("in #x:", lines([], "a\x1b]0;b\x07\ud800\tc"))
+    out.seek(0)
+    assert "| a\ufffd]0;b\ufffd\ufffd" in out.read()

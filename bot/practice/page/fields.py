@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -70,9 +71,14 @@ def person(ws: Workspace, name: object) -> str:
 async def read(request: web.Request) -> Body:
     """The JSON object that was posted."""
     try:
-        body = await request.json()
-    except ValueError:
+        body = json.loads(_whole(json.dumps(await request.json(), ensure_ascii=False)))
+    except (ValueError, LookupError, RecursionError):  # LookupError: of a charset
         raise NoAct("the body must be JSON") from None
     if not isinstance(body, dict):
         raise NoAct("the body must be an object")
     return Body(body)
+
+
+def _whole(text: str) -> str:
+    """Half a character (a lone surrogate) can't be sent on to anybody; as in a browser, it becomes U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

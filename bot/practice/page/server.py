@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -190,7 +191,7 @@ class PracticePage:
 
     async def _entries(self, request: web.Request) -> web.StreamResponse:
         before = request.query.get("before")
-        if before is not None and not before.isdecimal():
+        if before is not None and not re.fullmatch("[0-9]{1,15}", before):
             raise NoAct("before must be an entry's number")
         return web.json_response(self.inspector.page(int(before) if before else None))
 
