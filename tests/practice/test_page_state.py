@@ -155,6 +155,7 @@ async def test_the_policy_is_on_every_answer(page: PracticePage, http: aiohttp.C
         "/page/thread?as=U0ANA&channel=C0INC&ts=x": 400,
         "/page/inspector": 200,
         "/page/inspector?before=-1": 400,
+        f"/page/inspector?before={'9' * 5000}": 400,
         "/page/events?as=": 400,
         "/page/act": 405,
         "/page/static/no.js": 404,
@@ -195,3 +196,17 @@ async def test_only_the_pages_own_files_are_served(
                 assert answer.status == 404, name
     finally:
         await slack.stop()
+
+
+async def test_no_other_site_reaches_in_by_an_address(page: PracticePage, http: aiohttp.ClientSession) -> None:
+    """A picture, script or frame of another site whose address is a call does nothing; a link to the page works."""
+    call = f"/api/chat.postMessage?token={page.slack.bot_token}&channel=C0INC&text=hi"
+    asked = {("/", "cross-site"): 200, (call, "cross-site"): 403, (call, "same-site"): 403, (call, "none"): 200}
+    asked |= {("/page/events?as=U0ANA", "cross-site"): 403, ("/page/state?as=U0ANA", "same-origin"): 200}
+    for (path, site), status in asked.items():
+        async with http.get(page.slack.base_url + path, headers={"Sec-Fetch-Site": site}) as answer:
+            assert answer.status == status, (path, site)
+    assert len(page.slack.channel("C0INC")) == 1
+    for host in ("127.0.0.1:99999999", "practice.test@127.0.0.1", "[::1"):
+        async with http.get(page.slack.base_url, headers={"Host": host}) as answer:
+            assert answer.status in (200, 403), host

@@ -27,6 +27,7 @@ T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LOOPBACK = ("127.0.0.1", "localhost")
+NO_SITE = "the practice Slack answers no page of another site"
 
 
 class PracticeSlack(InChannels, InViews):
@@ -220,9 +221,12 @@ class PracticeSlack(InChannels, InViews):
 
 @web.middleware
 async def _only_loopback(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A page of another site can't reach in: neither by a name that resolves to 127.0.0.1, nor by a form it sends."""
-    if request.url.host not in LOOPBACK:
+    """A page of another site can't reach in: neither by a name that resolves to 127.0.0.1, nor by a form it sends, nor
+    by a picture whose address is a call. It may only link to the page."""
+    if request.host.partition(":")[0] not in LOOPBACK:
         raise web.HTTPForbidden(text="the practice Slack answers on 127.0.0.1 only")
     if request.headers.get("Origin", own := f"{request.scheme}://{request.host}") != own:
-        raise web.HTTPForbidden(text="the practice Slack answers no page of another site")
+        raise web.HTTPForbidden(text=NO_SITE)
+    if request.path != "/" and request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+        raise web.HTTPForbidden(text=NO_SITE)
     return await handler(request)
