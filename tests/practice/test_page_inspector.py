@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -17,7 +18,7 @@ from bot.practice.place import SOCKETS, STACK, _settings
 from bot.practice.slack_server import PracticeSlack
 from bot.practice.stack import playbooks
 from bot.practice.stack.layout import Layout
-from tests.practice.conftest import MANIFEST, Opens, buttons, listen, post, refused
+from tests.practice.conftest import MANIFEST, Json, Opens, buttons, listen, post, refused
 from tests.practice.tab import Tab
 
 
@@ -96,6 +97,26 @@ async def test_the_last_request_is_sent_again(joined: PracticeSlack, app: AsyncA
         newest["again"] and newest["what"] == "/rollback status" and newest == await ana.hears("inspector", again=True)
     )
     assert len(joined.ephemerals("U0ANA")) == 1
+
+
+async def test_what_is_under_way_is_not_sent_again(joined: PracticeSlack, app: AsyncApp, tab: Opens) -> None:
+    """While the app still thinks about one command, the last that it answered is repeated, and the entry says which."""
+    ana, thinking, go = await tab("U0ANA"), asyncio.Event(), asyncio.Event()
+
+    async def listener(ack: Any, body: Json) -> None:
+        if body["text"] == "slow":
+            thinking.set()
+            await go.wait()
+        await ack(text=body["text"])
+
+    app.command("/rollback")(listener)
+    await joined.slash("/rollback", "quick", "U0ANA", "C0INC")
+    slow = asyncio.create_task(joined.slash("/rollback", "slow", "U0ANA", "C0INC"))
+    await thinking.wait()
+    assert (await ana.act("inspector", do="redeliver"))["ok"]
+    assert "quick" in str((await ana.hears("inspector", again=True))["answer"])
+    go.set()
+    assert (await slow).ok
 
 
 async def test_a_call_is_refused_once(slack: PracticeSlack, client: AsyncWebClient, tab: Opens) -> None:

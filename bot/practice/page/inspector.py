@@ -41,9 +41,8 @@ class Inspector:
         new.sort(key=lambda entry: float(entry["at"]))
         return [self._add(entry) for entry in new]
 
-    def again(self, ack: Ack) -> Json:
-        """The entry for the last request, sent once more."""
-        last = self._slack.deliveries[-1]
+    def again(self, last: Delivered, ack: Ack) -> Json:
+        """The entry for a request that was sent once more."""
         return self._add(self._delivery(Delivered(last.kind, last.payload, last.retry, ack)) | {"again": True})
 
     def page(self, before: int | None) -> Json:

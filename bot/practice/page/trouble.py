@@ -45,8 +45,9 @@ class Trouble:
     async def _redeliver(self) -> Json:
         if not self._slack.deliveries:
             raise CannotDo("Nothing was sent to the bot yet.")
+        last = self._slack.deliveries[-1]
         ack = await self._slack.redeliver()
-        self._streams.send("inspector", self._inspector.again(ack))
+        self._streams.send("inspector", self._inspector.again(last, ack))
         return {"ms": round(ack.ms, 2)}
 
     async def _kill_worker(self) -> Json:

@@ -65,10 +65,11 @@ class Delivery:
         if kind == "interactive" and not self._ws.manifest.interactive:
             return Ack("dispatch_failed", None, 0.0, "dispatch_failed", ["interactivity is off in the app's manifest"])
         if self.http.url is not None:
-            self._again = self._by_http(kind, payload, retry, reason)
+            attempt = self._by_http(kind, payload, retry, reason)
         else:
-            self._again = self._by_socket(kind, payload, retry, reason)
-        ack = await self._again()
+            attempt = self._by_socket(kind, payload, retry, reason)
+        ack = await attempt()
+        self._again = attempt  # not sooner: the last one in the log, and no envelope is under way twice
         self.log.append(Delivered(kind, payload, retry, ack))
         self._ws.changes.tell("delivery", what=kind, status=ack.status, retry=retry)
         return ack
