@@ -113,3 +113,16 @@ async def test_home_is_published_and_used(joined: PracticeSlack, app: AsyncApp) 
     with pytest.raises(CannotDo, match="no option 'v13'"):
         await joined.fill(view.id, "version", "U0LEA", "v13")
     assert joined.home_of("U0ANA") is None
+
+
+@pytest.mark.parametrize("value", [5, True, {"a": 1}, ["x"]])
+async def test_a_field_takes_only_what_fits(slack: PracticeSlack, client: AsyncWebClient, value: Any) -> None:
+    """A value of another kind than the element holds is refused, and nothing is sent."""
+    many = {"type": "multi_users_select", "action_id": "who"}
+    view = modal(text_input("reason"), {"type": "input", "block_id": "b", "label": words("who"), "element": many})
+    trigger = slack.workspace.trigger("U0ANA")
+    view_id = (await client.views_open(trigger_id=trigger, view=view))["view"]["id"]
+    for name in ("reason", "who")[: 1 if isinstance(value, list) else 2]:
+        with pytest.raises(CannotDo, match="does not take"):
+            await slack.fill(view_id, name, "U0ANA", value)
+    assert slack.deliveries == []

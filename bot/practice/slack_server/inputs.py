@@ -68,6 +68,7 @@ def entered(element: Json, value: Any) -> Json:
         raise CannotDo(f"nothing can be filled in at {element['action_id']}, a {kind}")
     if kind == "overflow":
         return {"type": kind, "selected_option": _pick(element, value)}
+    _check_kind(element, value)
     if kind in MANY:
         name = MANY[kind][0]
         picked = value if value is not None else []
@@ -94,6 +95,15 @@ def _pick(element: Json, value: Any) -> Json:
         if option["value"] == value:
             return option
     raise CannotDo(f"{element['action_id']} has no option {value!r}, only {[o['value'] for o in options]}")
+
+
+def _check_kind(element: Json, value: Any) -> None:
+    """Text, but for lists of it and two kinds that hold something else."""
+    kind, given = element["type"], value if isinstance(value, list | tuple) else [value]
+    single = {"datetimepicker": int, "rich_text_input": dict}.get(kind, str)
+    fits = isinstance(value, list | tuple) == (kind in MANY) and all(isinstance(each, single) for each in given)
+    if value is not None and not fits:
+        raise CannotDo(f"{element['action_id']}, a {kind}, does not take {value!r}")
 
 
 def _check_length(element: Json, value: str) -> None:
