@@ -37,7 +37,7 @@ TYPES = {
 }
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; "
-    "object-src 'none'",
+    "object-src 'none'; connect-src 'self' ws://127.0.0.1:* ws://localhost:*",
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -107,6 +107,7 @@ class PracticePage:
         router = application.router
         router.add_get("/", self._index)
         router.add_get("/page/static/{name}", self._static)
+        router.add_get(r"/archives/{channel:\w+}/p{s:\d+}{us:\d{6}}", _said(_linked))
         for name, answer in {
             "state": self._state,
             "older": self._older,
@@ -211,6 +212,13 @@ class PracticePage:
         except RollbotError as failed:
             return web.json_response({"ok": False, "error": failed.message})
         return web.json_response({"ok": True})
+
+
+async def _linked(request: web.Request) -> web.StreamResponse:
+    """A message's permalink, as chat.getPermalink gives it."""
+    found = request.match_info
+    thread = checked_ts("thread_ts", request.query.get("thread_ts", f"{found['s']}.{found['us']}"))
+    raise web.HTTPFound(f"/#{found['channel']}/{thread}")
 
 
 def _guarded(handler: Handler) -> Handler:

@@ -152,3 +152,31 @@ async def test_the_look_can_be_chosen(open_page: OpenPage) -> None:
     await page.reload()
     await expect(page.locator("#head h1")).to_be_visible()
     assert await page.evaluate(paper) == dark
+
+
+async def test_many_pages_of_one_browser(open_page: OpenPage, watched: Watched) -> None:
+    """Eight tabs side by side are all drawn, hear of what happens, and what is done in the last is done."""
+    pages = [await open_page("U0ANA")]
+    for user in ("U0BEN", "U0CLEO", "U0LEA", "U0SAM", "U0ANA", "U0BEN", "U0CLEO"):
+        pages.append(await pages[0].context.new_page())
+        watched.watch(pages[-1])
+        await pages[-1].goto(f"{watched.origin}?as={user}#C0INC")
+        await expect(pages[-1].locator("#head h1")).to_be_visible()
+    await say(pages[-1], "hello all")
+    for page in pages:
+        await expect(messages(page)).to_contain_text(["hello all"])
+
+
+async def test_a_permalink_opens_the_message(practice: Practice, open_page: OpenPage, watched: Watched) -> None:
+    """Pressed on the page it opens its thread there, as the same person; its address does so in a new tab."""
+    page = await open_page("U0BEN")
+    ts = await practice.post("the card", channel="C0PLAT")
+    reply = await practice.post("a step of it", channel="C0PLAT", thread_ts=ts)
+    found = await practice.client.chat_getPermalink(channel="C0PLAT", message_ts=reply)
+    await practice.post(f"it is <{found['permalink']}|here>")
+    await page.get_by_role("link", name="here").click()
+    await expect(page.locator("#thread .message")).to_contain_text(["the card", "a step of it"])
+    await expect(page.locator("#act-as")).to_have_value("U0BEN")
+    other = await page.context.new_page()
+    await other.goto(str(found["permalink"]))
+    await expect(other.locator("#thread .message")).to_contain_text(["the card", "a step of it"])

@@ -47,6 +47,7 @@ class Page {
     window.addEventListener("popstate", () => this.#follow());
     at("main").addEventListener("click", (event) => event.target.closest(".menu") || at("layout").classList.remove("side-open"));
     at("skip").addEventListener("click", (event) => (event.preventDefault(), this.#write()));
+    document.addEventListener("click", (event) => this.#linked(event));
     document.addEventListener("visibilitychange", () => this.timeline.changed());
     listenForKeys(this);
   }
@@ -145,6 +146,15 @@ class Page {
     const known = channel === HOME || this.store.channel(channel);
     const first = this.store.state.channels.find((c) => c.member && c.kind !== "im")?.id ?? HOME;
     this.#show(known ? channel : first, known ? (thread ?? null) : null, anew);
+  }
+
+  /** A link to a message opens it here. */
+  #linked(event) {
+    const { origin, pathname = "", search } = event.target.closest("a") ?? {};
+    const [, channel, s, us] = /^\/archives\/(\w+)\/p(\d+)(\d{6})$/.exec(pathname) ?? [];
+    if (origin !== location.origin || !this.store.channel(channel)) return;
+    event.preventDefault();
+    this.go(channel, new URLSearchParams(search).get("thread_ts") ?? `${s}.${us}`);
   }
 
   /** The state was read anew: at the beginning, as another person, or after the connection was lost. */

@@ -1,7 +1,6 @@
 // What the person sees now, kept up to date by the server's events; the only module that talks to the server.
 
 const WAIT_MS = 1000;
-const KINDS = ["message", "gone", "channel", "view", "home", "incident", "tour", "inspector", "bot", "setup", "reset"];
 let notes = 0;
 
 /** The page's state for one person at a time. Kinds to subscribe to: the server's events, `state`, `online`, `*`. */
@@ -38,16 +37,16 @@ export class Store {
   connect() {
     this.#source?.close();
     this.#turn = null;
-    const source = (this.#source = new EventSource(`/page/events?as=${encodeURIComponent(this.me)}`));
+    const source = (this.#source = new WebSocket(`ws://${location.host}/page/events?as=${encodeURIComponent(this.me)}`));
     this.#waiting = [];
-    for (const kind of KINDS) source.addEventListener(kind, (event) => this.#came(source, kind, event));
+    source.onmessage = (event) => source === this.#source && this.#came(JSON.parse(event.data));
     return new Promise((ready) => {
       source.onopen = () => this.read().then(ready);
-      source.onerror = () => {
+      source.onclose = () => {
         if (source !== this.#source) return;
         this.#goes(false);
         this.#waiting = [];
-        if (source.readyState === EventSource.CLOSED) setTimeout(() => source === this.#source && this.connect().then(ready), WAIT_MS);
+        setTimeout(() => source === this.#source && this.connect().then(ready), WAIT_MS);
       };
     });
   }
@@ -69,7 +68,7 @@ export class Store {
     const came = this.#waiting;
     this.#waiting = null;
     this.#tell("state", state);
-    for (const [kind, data, seq] of came) if (!(seq <= state.seq)) this.#apply(kind, data);
+    for (const event of came) if (event.seq > state.seq) this.#apply(event);
   }
 
   #goes(online) {
@@ -78,14 +77,12 @@ export class Store {
     this.#tell("online", online);
   }
 
-  #came(source, kind, event) {
-    if (source !== this.#source) return;
-    const data = event.data ? JSON.parse(event.data) : null;
-    if (this.#waiting) this.#waiting.push([kind, data, Number(event.lastEventId)]);
-    else this.#apply(kind, data);
+  #came(event) {
+    if (this.#waiting) this.#waiting.push(event);
+    else this.#apply(event);
   }
 
-  #apply(kind, data) {
+  #apply({ kind, data }) {
     const { state } = this;
     if (kind === "reset") return void this.read();
     if (kind === "message") this.#put(data);
