@@ -10,6 +10,7 @@ import aiohttp
 
 Json = dict[str, Any]
 PATIENCE = 60.0
+FOREVER = aiohttp.ClientTimeout(None)
 OURS = {"X-Practice": "page"}
 
 
@@ -24,16 +25,23 @@ class Tab:
 
     async def listen(self) -> None:
         """Returns when the stream stands, so that nothing after it is missed."""
-        stream = await self._http.ws_connect(f"{self._url}/page/events?as={self.user}")
-        self._listening = asyncio.create_task(self._hear(stream))
+        url = f"{self._url}/page/events?as={self.user}"
+        answer = await self._http.get(url, timeout=FOREVER)
+        assert answer.status == 200 and answer.content_type == "text/event-stream"
+        assert (await answer.content.readline()).startswith(b"retry:")
+        self._listening = asyncio.create_task(self._hear(answer))
 
-    async def _hear(self, stream: aiohttp.ClientWebSocketResponse) -> None:
-        async with stream:
-            async for said in stream:
-                event = json.loads(said.data)
-                async with self._more:
-                    self.told.append((event["kind"], event["data"]))
-                    self._more.notify_all()
+    async def _hear(self, answer: aiohttp.ClientResponse) -> None:
+        kind = ""
+        async with answer:
+            async for raw in answer.content:
+                name, _, value = raw.decode().rstrip("\n").partition(": ")
+                if name == "event":
+                    kind = value
+                elif name == "data":
+                    async with self._more:
+                        self.told.append((kind, json.loads(value)))
+                        self._more.notify_all()
 
     async def close(self) -> None:
         if self._listening is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from typing import Any
 
@@ -130,7 +129,10 @@ async def test_a_page_that_does_not_listen_is_told_to_read_again() -> None:
         streams.send("message", {"n": n})
     streams.send("message", {"n": "new"})
     waiting = [slow.waiting.get_nowait() for _ in range(slow.waiting.qsize())]
-    assert [json.loads(w or "")["kind"] for w in waiting] == ["reset", "message"]
+    assert [str(w).split("\n")[1] for w in waiting] == ["event: reset", "event: message"]
+    streams.send("message", {"text": "two\nlines \u2028 are one"})
+    event = slow.waiting.get_nowait()
+    assert event is not None and event.count("\n") == 4
 
 
 async def test_a_fault_of_ours_does_not_end_the_stream(

@@ -37,7 +37,7 @@ TYPES = {
 }
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; "
-    "object-src 'none'; connect-src 'self' ws://127.0.0.1:* ws://localhost:*",
+    "object-src 'none'",
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",

@@ -1,6 +1,4 @@
-"""Who listens, and what each still has to be told: one WebSocket for each open page.
-
-Not server-sent events: a browser opens six of those to one host, from all its tabs, and then nothing else any more."""
+"""Who listens, and what each still has to be told: server-sent events, one stream for each open page."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 HEARTBEAT = 15.0
-"""Seconds between two pings, so that a dead connection is noticed."""
+"""Seconds of silence after which a comment is sent, so that both sides notice a dead connection."""
 MOST = 1000
 """Events that wait for a page that doesn't take them; then it is told to read the state again."""
 
@@ -68,27 +66,27 @@ class Streams:
 
     async def serve(self, request: web.Request, user: str) -> web.StreamResponse:
         """One page's stream, until either side ends it."""
-        socket = web.WebSocketResponse(heartbeat=HEARTBEAT, timeout=1.0, compress=False)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
         stream = Stream(user)
         self._open.add(stream)
-        try:
-            await socket.prepare(request)
-            telling = asyncio.create_task(_tell(socket, stream))
-            async for _ in socket:
-                pass  # a page says nothing here; but so it is heard when it goes
-            telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)
-        finally:
-            self._open.discard(stream)
-        return socket
+        with suppress(ConnectionError):  # the page was closed
+            try:
+                await response.prepare(request)
+                await response.write(b"retry: 1000\n: here\n\n")
+                while (text := await _next(stream)) is not None:
+                    await response.write(text.encode())
+            finally:
+                self._open.discard(stream)
+        return response
 
 
-async def _tell(socket: web.WebSocketResponse, stream: Stream) -> None:
-    with suppress(ConnectionError):  # the page was closed
-        while (text := await stream.waiting.get()) is not None:
-            await socket.send_str(text)
-        await socket.close()
+async def _next(stream: Stream) -> str | None:
+    try:
+        async with asyncio.timeout(HEARTBEAT):
+            return await stream.waiting.get()
+    except TimeoutError:
+        return ": still here\n\n"
 
 
 def _event(seq: int, kind: str, data: Any) -> str:
-    return json.dumps({"seq": seq, "kind": kind, "data": data}, default=str)
+    return f"id: {seq}\nevent: {kind}\ndata: {json.dumps(data, ensure_ascii=False, default=str)}\n\n"

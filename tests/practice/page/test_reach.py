@@ -154,17 +154,28 @@ async def test_the_look_can_be_chosen(open_page: OpenPage) -> None:
     assert await page.evaluate(paper) == dark
 
 
-async def test_many_pages_of_one_browser(open_page: OpenPage, watched: Watched) -> None:
-    """Eight tabs side by side are all drawn, hear of what happens, and what is done in the last is done."""
+HIDE = """(hidden) => { Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+  document.dispatchEvent(new Event("visibilitychange")); }"""
+
+
+async def test_many_tabs_of_one_browser(practice: Practice, open_page: OpenPage, watched: Watched) -> None:
+    """Eight tabs, of which one is in front: each hidden one lets go of its connection, of which a browser has six to
+    one host, and has all that happened meanwhile when it comes to the front again."""
     pages = [await open_page("U0ANA")]
     for user in ("U0BEN", "U0CLEO", "U0LEA", "U0SAM", "U0ANA", "U0BEN", "U0CLEO"):
+        await pages[-1].evaluate(HIDE, True)
         pages.append(await pages[0].context.new_page())
         watched.watch(pages[-1])
         await pages[-1].goto(f"{watched.origin}?as={user}#C0INC")
         await expect(pages[-1].locator("#head h1")).to_be_visible()
     await say(pages[-1], "hello all")
-    for page in pages:
-        await expect(messages(page)).to_contain_text(["hello all"])
+    await expect(messages(pages[-1])).to_contain_text(["hello all"])
+    await pages[-1].evaluate(HIDE, True)
+    await expect(messages(pages[0])).to_have_count(0)
+    await pages[0].evaluate(HIDE, False)
+    await expect(messages(pages[0])).to_contain_text(["hello all"])
+    await practice.slack.say("and now", "U0BEN", "C0INC")
+    await expect(messages(pages[0])).to_contain_text(["hello all", "and now"])
 
 
 async def test_a_permalink_opens_the_message(practice: Practice, open_page: OpenPage, watched: Watched) -> None:

@@ -48,7 +48,7 @@ class Page {
     at("main").addEventListener("click", (event) => event.target.closest(".menu") || at("layout").classList.remove("side-open"));
     at("skip").addEventListener("click", (event) => (event.preventDefault(), this.#write()));
     document.addEventListener("click", (event) => this.#linked(event));
-    document.addEventListener("visibilitychange", () => this.timeline.changed());
+    document.addEventListener("visibilitychange", () => (this.store.listen(!document.hidden), this.timeline.changed()));
     listenForKeys(this);
   }
 

@@ -1,6 +1,7 @@
 // What the person sees now, kept up to date by the server's events; the only module that talks to the server.
 
 const WAIT_MS = 1000;
+const KINDS = ["message", "gone", "channel", "view", "home", "incident", "tour", "inspector", "bot", "setup", "reset"];
 let notes = 0;
 
 /** The page's state for one person at a time. Kinds to subscribe to: the server's events, `state`, `online`, `*`. */
@@ -37,18 +38,25 @@ export class Store {
   connect() {
     this.#source?.close();
     this.#turn = null;
-    const source = (this.#source = new WebSocket(`ws://${location.host}/page/events?as=${encodeURIComponent(this.me)}`));
+    const source = (this.#source = new EventSource(`/page/events?as=${encodeURIComponent(this.me)}`));
     this.#waiting = [];
-    source.onmessage = (event) => source === this.#source && this.#came(JSON.parse(event.data));
+    for (const kind of KINDS) source.addEventListener(kind, (event) => this.#came(source, kind, event));
     return new Promise((ready) => {
       source.onopen = () => this.read().then(ready);
-      source.onclose = () => {
+      source.onerror = () => {
         if (source !== this.#source) return;
         this.#goes(false);
         this.#waiting = [];
-        setTimeout(() => source === this.#source && this.connect().then(ready), WAIT_MS);
+        if (source.readyState === EventSource.CLOSED) setTimeout(() => source === this.#source && this.connect().then(ready), WAIT_MS);
       };
     });
+  }
+
+  /** A hidden tab stops listening: a browser has six connections to one host, for all of its tabs together. */
+  listen(wanted) {
+    if (wanted) return void (this.#source ?? this.connect());
+    this.#source?.close();
+    this.#source = null;
   }
 
   /** Reads everything anew, then applies what came meanwhile. */
@@ -68,7 +76,7 @@ export class Store {
     const came = this.#waiting;
     this.#waiting = null;
     this.#tell("state", state);
-    for (const event of came) if (event.seq > state.seq) this.#apply(event);
+    for (const [kind, data, seq] of came) if (!(seq <= state.seq)) this.#apply(kind, data);
   }
 
   #goes(online) {
@@ -77,12 +85,14 @@ export class Store {
     this.#tell("online", online);
   }
 
-  #came(event) {
-    if (this.#waiting) this.#waiting.push(event);
-    else this.#apply(event);
+  #came(source, kind, event) {
+    if (source !== this.#source) return;
+    const data = event.data ? JSON.parse(event.data) : null;
+    if (this.#waiting) this.#waiting.push([kind, data, Number(event.lastEventId)]);
+    else this.#apply(kind, data);
   }
 
-  #apply({ kind, data }) {
+  #apply(kind, data) {
     const { state } = this;
     if (kind === "reset") return void this.read();
     if (kind === "message") this.#put(data);
