@@ -86,6 +86,7 @@ FIRST_LINES = {
     "working": "running, 3 of 9 steps",
     "parked": "running, 3 of 9 steps",
     "stuck": "WAITING FOR A PERSON",
+    "paused": "paused by @ben",
     "done": "DONE 03:15, verified",
     "degraded": "DEGRADED 03:15",
     "aborted early": "ABORTED by @ana 03:30",
@@ -108,7 +109,9 @@ def test_the_first_line_says_where_the_run_stands(name: str, ending: str) -> Non
 BUTTONS = {
     "planning": [],
     "nobody can": ["approve", "reject", "stop_harm", "run_anyway", "details"],
-    "working": ["abort", "details"],
+    "working": ["pause", "abort", "details"],
+    "parked": ["pause", "abort", "details"],
+    "paused": ["resume", "abort", "details"],
     "stuck": ["retry", "put_back", "accept", "enable_anyway", "abort", "details"],
     "done": ["put_back"],
     "done, things left": ["put_back", "lift", "enable"],
