@@ -31,7 +31,7 @@ class Actor(Value):
 
 
 class Request(Value):
-    """Asks for a run. ``of_run``: the run that is put back, or on whose card *Stop the harm* stood."""
+    """Asks for a run. ``of_run``: the run that is put back or repeated, or on whose card *Stop the harm* stood."""
 
     act: Literal["request"] = "request"
     feature: str

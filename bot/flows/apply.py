@@ -98,7 +98,8 @@ class Applier:
         world = self.world
         policy = world.books.policy()
         who = await standing(world, policy, item.actor.id)
-        control = command.purpose in (Purpose.lift, Purpose.enable)
+        repeats = command.purpose == Purpose.rollback and command.of_run is not None
+        control = command.purpose in (Purpose.lift, Purpose.enable) or repeats
         asker = await self._asker(command) if control else ""
         verdict = rules.may_control(policy, who, asker) if control else rules.may_request(policy, who)
         if item.actor.kind in ("token", "system"):

@@ -104,6 +104,14 @@ async def _abort(press: Press) -> After:
     return await _take(press, (Abort(run=run.id), f"{run.name}: aborting"))
 
 
+async def _restore_again(press: Press) -> After:
+    """What a verified rollback brought and somebody has changed since."""
+    run = await press.run()
+    again = _of_run(run, Purpose.rollback, press.origin.channel)
+    request = again.model_copy(update={"to": run.to_version or "", "reason": f"{run.name} was undone"})
+    return await _take(press, (request, planning(request)))
+
+
 async def _pause(press: Press) -> After:
     run = await press.run()
     return await _take(press, (Pause(run=run.id), f"{run.name}: pausing"))
@@ -219,6 +227,7 @@ PRESSES: dict[str, Callable[[Press], Awaitable[After]]] = {
     buttons.RUN_ANYWAY: _run_anyway,
     buttons.RETRY: _retry,
     buttons.ABORT: _abort,
+    buttons.RESTORE_AGAIN: _restore_again,
     buttons.PAUSE: _pause,
     buttons.RESUME: _resume,
     buttons.PUT_BACK: _put_back,

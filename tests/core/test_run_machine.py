@@ -129,6 +129,11 @@ class RunMachine(RuleBasedStateMachine):
         self.press(self.resume_, Resume(run=1), person)
         assert self.run.status == was or (was == Status.paused and "ml-oncall" in PEOPLE[person])
 
+    @rule(person=st.sampled_from(sorted(PEOPLE)))
+    def one_pauses_and_another_resumes(self, person: str) -> None:
+        self.pauses("T/BEN")
+        self.resumes(person)
+
     @rule()
     def a_step_wants_to_begin(self) -> None:
         """Only in a run that runs."""

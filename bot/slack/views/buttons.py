@@ -8,7 +8,7 @@ from bot.slack.views.words import Json, Scene, button, confirm, pressed, put_bac
 
 APPROVE, REJECT, STOP_HARM, DETAILS = "approve", "reject", "stop_harm", "details"
 RETRY, PUT_BACK, ACCEPT, ENABLE_ANYWAY, ABORT = "retry", "put_back", "accept", "enable_anyway", "abort"
-PAUSE, RESUME = "pause", "resume"
+PAUSE, RESUME, RESTORE_AGAIN = "pause", "resume", "restore_again"
 LIFT, ENABLE, RUN_ANYWAY, OFFER = "lift", "enable", "run_anyway", "offer"
 
 
@@ -102,6 +102,16 @@ def unfinished(scene: Scene) -> list[Json]:
     if "flag" in what:
         made.append(button("Enable", ENABLE, pressed(scene)))
     return made
+
+
+def undone(scene: Scene) -> list[Json]:
+    """For what somebody has changed after a rollback, while that still holds the feature."""
+    if not any(item.get("what") == "hold" for item in scene.left):
+        return []
+    return [
+        button("Restore again", RESTORE_AGAIN, pressed(scene), "primary"),
+        button("Stop the harm now", STOP_HARM, pressed(scene), "danger"),
+    ]
 
 
 def changed(run: Run) -> bool:
