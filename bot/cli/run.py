@@ -12,7 +12,7 @@ from bot.cli.output import AsJson, command, line, note, say_json
 from bot.cli.plan import live_metrics, not_restorable, print_plan
 from bot.cli.run_view import RunName, as_json_of, find, stands
 from bot.cli.session import Session, known, person, session, working
-from bot.core.commands import Abort, Accept, Decide, Purpose, Request, Retry
+from bot.core.commands import Abort, Accept, Decide, Pause, Purpose, Request, Resume, Retry
 from bot.core.errors import Refused, RollbotError, Unknown, Usage
 from bot.core.plan import Plan
 from bot.core.policy import Requirement, missing
@@ -123,7 +123,8 @@ async def _until_rest(s: Session, number: int, *, quiet: bool) -> Run:
         if says != shown and not quiet:
             line(says)
             shown = says
-        if not run.open or (run.status == Status.waiting and run.waiting_for in ("approval", "person")):
+        rests = run.status == Status.paused or run.waiting_for in ("approval", "person")
+        if not run.open or rests:
             return run
         await asyncio.sleep(0.2)
 
@@ -148,7 +149,7 @@ def _by_planning(said: list[dict[str, object]]) -> bool:
 
 async def _press(
     name: str,
-    make: type[Decide | Abort | Retry | Accept],
+    make: type[Decide | Abort | Pause | Resume | Retry | Accept],
     *,
     as_json: bool,
     wanted: Status = Status.succeeded,
@@ -183,6 +184,20 @@ async def reject(name: RunName, because: Because = "", *, as_json: AsJson = Fals
 async def abort(name: RunName, because: Because = "", *, as_json: AsJson = False) -> None:
     """End a run that is not finished. What was done stays done until it is put back."""
     await _press(name, Abort, as_json=as_json, wanted=Status.aborted, reason=because)
+
+
+@app.command("pause")
+@command
+async def pause(name: RunName, because: Because = "", *, as_json: AsJson = False) -> None:
+    """Let the step under way end and start nothing after it, until the run is resumed."""
+    await _press(name, Pause, as_json=as_json, wanted=Status.paused, reason=because)
+
+
+@app.command("resume")
+@command
+async def resume(name: RunName, *, as_json: AsJson = False) -> None:
+    """Let a paused run go on where it was, and follow it."""
+    await _press(name, Resume, as_json=as_json)
 
 
 @app.command("retry")

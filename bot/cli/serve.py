@@ -18,6 +18,7 @@ from bot.cli.output import command, line, note, one_line
 from bot.cli.session import need_playbooks, open_store, own, upgrade
 from bot.core.errors import RollbotError
 from bot.flows import clockwork
+from bot.flows.guard import Guard
 from bot.outside.identity import same_disk
 from bot.web.server import build_app
 from bot.wiring import Parts, Settings, build, load_settings
@@ -120,7 +121,7 @@ def ticks(parts: Parts) -> list[Tick]:
         return await clockwork.remind(world, page)
 
     checkpoints = clockwork.Checkpoints(world, parts.sign, parts.keep_checkpoint)
-    return [moments, reminders, checkpoints.when_due]
+    return [moments, reminders, Guard(world).when_due, checkpoints.when_due]
 
 
 async def page(url: str, body: dict[str, object]) -> None:

@@ -31,7 +31,7 @@ class Actor(Value):
 
 
 class Request(Value):
-    """Asks for a run. ``of_run``: the run that is put back, or on whose card *Stop the harm* stood."""
+    """Asks for a run. ``of_run``: the run that is put back or repeated, or on whose card *Stop the harm* stood."""
 
     act: Literal["request"] = "request"
     feature: str
@@ -88,6 +88,21 @@ class Abort(Value):
     reason: str = ""
 
 
+class Pause(Value):
+    """Nothing starts until it is resumed. Locks are kept, and so is what was done."""
+
+    act: Literal["pause"] = "pause"
+    run: int
+    reason: str = ""
+
+
+class Resume(Value):
+    """A paused run goes on where it was."""
+
+    act: Literal["resume"] = "resume"
+    run: int
+
+
 class Retry(Value):
     """Repeats what failed or was inconclusive."""
 
@@ -129,7 +144,8 @@ class TakeMoment(Value):
 
 
 Command = Annotated[
-    Request | Decide | RunAnyway | Abort | Retry | Accept | CaptureRelease | TakeMoment, Field(discriminator="act")
+    Request | Decide | RunAnyway | Abort | Pause | Resume | Retry | Accept | CaptureRelease | TakeMoment,
+    Field(discriminator="act"),
 ]
 parse: TypeAdapter[Command] = TypeAdapter(Command)
 """Reads a stored command. Raises pydantic.ValidationError for one that this build does not know."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.core import policy as rules
-from bot.core.commands import Abort, Accept, Actor, Decide, Retry, RunAnyway
+from bot.core.commands import Abort, Accept, Actor, Decide, Pause, Resume, Retry, RunAnyway
 from bot.core.errors import Refused
 from bot.core.policy import Nod, Policy, Standing
 from bot.core.run import Glass, Happened, Moved, Run, Status
@@ -130,6 +130,30 @@ def abort(run: Run, command: Abort, actor: Actor, j: Judging) -> Moved:
         why = "aborted, nothing was changed"
     event = Happened(act="run_aborted", actor=actor, facts={"changes": len(done)}, texts={"reason": command.reason})
     return _end(run.to(left=aborted_left(run)), Status.aborted, why, actor, j.now), [event]
+
+
+def pause(run: Run, command: Pause, actor: Actor, j: Judging) -> Moved:
+    """A step that is under way ends by itself, and nothing starts after it until somebody resumes the run."""
+    if not run.open:
+        raise Refused(f"{run.name} is already {run.status}", rule="finished")
+    if run.status == Status.paused:
+        raise Refused(f"{run.name} is paused already", rule="paused")
+    if run.status != Status.running and run.waiting_for != "time":
+        what = f"waits for {run.waiting_for}" if run.waiting_for else f"is {run.status}"
+        raise Refused(f"{run.name} {what}: nothing is at work that could be paused", rule="not running")
+    _no(rules.may_control(j.policy, j.who, run.requester.id))
+    why = f"paused: {command.reason.strip()}" if command.reason.strip() else "paused"
+    moved = run.to(status=Status.paused, waiting_for=None, why=why, paused_by=actor.id, wake_at=None)
+    return moved, [Happened(act="run_paused", actor=actor, texts={"reason": command.reason.strip()})]
+
+
+def resume(run: Run, command: Resume, actor: Actor, j: Judging) -> Moved:  # noqa: ARG001  one shape for all presses
+    """Goes on where it was. Whoever may pause may resume."""
+    if run.status != Status.paused:
+        raise Refused(f"{run.name} is not paused: it is {run.status}", rule="not paused")
+    _no(rules.may_control(j.policy, j.who, run.requester.id))
+    moved = run.to(status=Status.running, why="", paused_by="", wake_at=j.now)
+    return moved, [Happened(act="run_resumed", actor=actor)]
 
 
 def _needs_person(run: Run) -> None:

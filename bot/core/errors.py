@@ -80,3 +80,7 @@ class CorruptBlob(TargetError):
 
 class LostOwnership(RollbotError):
     """Another worker took this run over: stop, write nothing."""
+
+
+class Halted(LostOwnership):
+    """A person has ended or paused this run: what is under way ends by itself, nothing starts."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from bot.core.commands import Actor
-from bot.core.errors import LostOwnership
+from bot.core.errors import Halted
 from bot.core.plan import Plan
 from bot.core.run import Happened, Moved, Run, RunStep, Status, passed, possible
 from bot.core.stopped import left_behind
@@ -111,9 +111,9 @@ def intended(
 ) -> Moved:
     """Pre-image and intent, before anything is touched. A repetition keeps the first pre-image.
 
-    Raises LostOwnership if the run was ended or parked meanwhile: nothing starts after an abort."""
+    Raises Halted if the run was ended, paused or parked meanwhile: nothing starts after that."""
     if run.status != Status.running:
-        raise LostOwnership(f"{run.name} is {run.status}")
+        raise Halted(f"{run.name} is {run.status}")
     step = run.step(n)
     step = step.model_copy(
         update={

@@ -127,6 +127,7 @@ class Run(Value):
     planned_at: datetime | None = None
     decided_at: datetime | None = None
     decided_by: str = ""
+    paused_by: str = ""
     started_at: datetime | None = None
     applied_at: datetime | None = None
     visible_at: datetime | None = None

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from bot.core import decide
 from bot.core import policy as rules
-from bot.core.commands import Abort, Accept, CaptureRelease, Decide, Purpose, Request, Retry, RunAnyway, TakeMoment
+from bot.core.commands import (
+    Abort,
+    Accept,
+    CaptureRelease,
+    Decide,
+    Pause,
+    Purpose,
+    Request,
+    Resume,
+    Retry,
+    RunAnyway,
+    TakeMoment,
+)
 from bot.core.decide import Judging
 from bot.core.errors import Refused, RollbotError
 from bot.core.policy import Requirement
@@ -24,7 +37,16 @@ from bot.store import events, inbox, messages, releases, runs
 from bot.store.inbox import Item
 from bot.store.write import Connection, StoreDown
 
-Pressed = Decide | RunAnyway | Abort | Retry | Accept
+Pressed = Decide | RunAnyway | Abort | Pause | Resume | Retry | Accept
+_MOVES: dict[type[Pressed], Callable[..., Transition]] = {
+    Decide: decide.decide,
+    RunAnyway: decide.run_anyway,
+    Abort: decide.abort,
+    Pause: decide.pause,
+    Resume: decide.resume,
+    Retry: decide.retry,
+    Accept: decide.accept,
+}
 
 
 class Applier:
@@ -66,7 +88,7 @@ class Applier:
         command = item.command
         if isinstance(command, Request) and item.run:
             await self._request(item, command, item.run)
-        elif isinstance(command, Decide | RunAnyway | Abort | Retry | Accept):
+        elif isinstance(command, Pressed):
             await self._press(item, command)
         else:
             await self._done(item, {"ok": False, "error": "this build does not know that command"})
@@ -76,7 +98,8 @@ class Applier:
         world = self.world
         policy = world.books.policy()
         who = await standing(world, policy, item.actor.id)
-        control = command.purpose in (Purpose.lift, Purpose.enable)
+        repeats = command.purpose == Purpose.rollback and command.of_run is not None
+        control = command.purpose in (Purpose.lift, Purpose.enable) or repeats
         asker = await self._asker(command) if control else ""
         verdict = rules.may_control(policy, who, asker) if control else rules.may_request(policy, who)
         if item.actor.kind in ("token", "system"):
@@ -132,13 +155,13 @@ class Applier:
             await self._done(item, {"ok": False, "error": f"there is no R-{command.run}"})
             return
         who = await standing(world, policy, item.actor.id, run.requirement or Requirement())
-        judging = Judging(policy, who, world.now(), item.at)
+        judging, move = Judging(policy, who, world.now(), item.at), _MOVES[type(command)]
 
         def save(conn: Connection) -> dict[str, object] | None:
             if not inbox.claim(conn, item.id):
                 return None
             try:
-                moved = runs.change(conn, command.run, lambda r: _move(r, command, item, judging), judging.now)
+                moved = runs.change(conn, command.run, lambda r: move(r, command, item.actor, judging), judging.now)
                 if isinstance(command, Abort):
                     _mixed(conn, moved, judging.now)
                 result: dict[str, object] = {"ok": True, "run": command.run}
@@ -189,20 +212,6 @@ def _mixed(conn: Connection, run: Run, now: datetime) -> None:
     if run.left and run.mode == "live":
         releases.place_hold(conn, run.feature, run.id, f"{run.name} was aborted half-way", now)
         releases.leave(conn, run, run.left, now, now + timedelta(seconds=REMIND_S))
-
-
-def _move(run: Run, command: Pressed, item: Item, judging: Judging) -> Transition:
-    match command:
-        case Decide():
-            return decide.decide(run, command, item.actor, judging)
-        case RunAnyway():
-            return decide.run_anyway(run, command, item.actor, judging)
-        case Abort():
-            return decide.abort(run, command, item.actor, judging)
-        case Retry():
-            return decide.retry(run, command, item.actor, judging)
-        case Accept():
-            return decide.accept(run, command, item.actor, judging)
 
 
 def _again(item: Item, result: dict[str, object]) -> bool:

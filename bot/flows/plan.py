@@ -18,6 +18,7 @@ from bot.core.run import Run, unproved
 from bot.core.target import Capture, Kind
 from bot.core.text import day, past
 from bot.flows import doubts, offers
+from bot.flows.guard import again
 from bot.flows.look import Looked, context, look
 from bot.flows.standing import nobody_can
 from bot.flows.world import World
@@ -63,6 +64,8 @@ async def make_plan(world: World, run: Run, *, no: int, diffs: bool = True, seco
     shared = await world.store.read(lambda c: releases.sharing(c, feature.feature, resources))
     steps = plans.plan_steps(bound.acts, resources, aim.captures)
     need = _need(world, run, feature, aim, found, stops)
+    if known := await again(world, run, request, steps, aim.captures):
+        need = rules.Requirement(rule=known)
     body = PlanBody(
         feature=feature.feature,
         environment=feature.environment,

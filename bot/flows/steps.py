@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 
 from bot.core import progress
-from bot.core.errors import Moved, RollbotError, TargetError
+from bot.core.errors import Halted, Moved, RollbotError, TargetError
 from bot.core.playbook import Verb
 from bot.core.ports import Component, Errand
 from bot.core.run import Moved as Transition
@@ -24,7 +24,8 @@ BACKOFF = 1.0
 
 
 async def do_step(work: Work, run: Run, step: RunStep) -> None:
-    """Brings one step one way forward: done, failed, or to be asked again. Raises LostOwnership."""
+    """Brings one step one way forward: done, failed, or to be asked again; or leaves it, if a person has ended or
+    paused the run: what is under way beside it ends by itself. Raises LostOwnership."""
     part = work.feature.part(step.component)
     try:
         _same_thing(work, step, part)
@@ -40,6 +41,8 @@ async def do_step(work: Work, run: Run, step: RunStep) -> None:
             )
         else:
             await _write(work, run, step, part)
+    except Halted:
+        return
     except Moved as e:
         await _moved(work, (await work.now(step.n)), e)
     except TargetError as e:

@@ -141,5 +141,6 @@ class Desk:
 
 def mentioned(run: Run) -> set[str]:
     """Whoever a view of this run may name."""
-    named = {run.requester.id, run.decided_by, run.glass.person if run.glass else ""} | {n.person for n in run.nods}
+    named = {run.requester.id, run.decided_by, run.paused_by, run.glass.person if run.glass else ""}
+    named |= {n.person for n in run.nods}
     return {person for person in named if person}

@@ -61,7 +61,7 @@ class Notices:
         if moved and not run.open and run.mode == "live" and run.purpose != Purpose.stop:
             for number in releases.runs_that_left(conn, run.feature, run.created_at):
                 if number != run.id:
-                    messages.again(conn, number, ("card", "outcome", "left"))
+                    messages.again(conn, number, ("card", "outcome", "left", "drift"))
 
     async def _approvers(self, run: Run) -> tuple[list[str], list[str]]:
         """Those whose yes would count: not the requester, under no account; and groups that nobody knows."""

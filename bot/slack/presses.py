@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bot.core.commands import Abort, Accept, Command, Decide, Purpose, Request, Retry, RunAnyway
+from bot.core.commands import Abort, Accept, Command, Decide, Pause, Purpose, Request, Resume, Retry, RunAnyway
 from bot.core.errors import RollbotError, Usage
 from bot.core.run import Run, unproved
 from bot.slack.commands import forms, names
@@ -102,6 +102,24 @@ async def _retry(press: Press) -> After:
 async def _abort(press: Press) -> After:
     run = await press.run()
     return await _take(press, (Abort(run=run.id), f"{run.name}: aborting"))
+
+
+async def _restore_again(press: Press) -> After:
+    """What a verified rollback brought and somebody has changed since."""
+    run = await press.run()
+    again = _of_run(run, Purpose.rollback, press.origin.channel)
+    request = again.model_copy(update={"to": run.to_version or "", "reason": f"{run.name} was undone"})
+    return await _take(press, (request, planning(request)))
+
+
+async def _pause(press: Press) -> After:
+    run = await press.run()
+    return await _take(press, (Pause(run=run.id), f"{run.name}: pausing"))
+
+
+async def _resume(press: Press) -> After:
+    run = await press.run()
+    return await _take(press, (Resume(run=run.id), f"{run.name}: going on"))
 
 
 async def _put_back(press: Press) -> After:
@@ -209,6 +227,9 @@ PRESSES: dict[str, Callable[[Press], Awaitable[After]]] = {
     buttons.RUN_ANYWAY: _run_anyway,
     buttons.RETRY: _retry,
     buttons.ABORT: _abort,
+    buttons.RESTORE_AGAIN: _restore_again,
+    buttons.PAUSE: _pause,
+    buttons.RESUME: _resume,
     buttons.PUT_BACK: _put_back,
     buttons.LIFT: _asks(Purpose.lift),
     buttons.ENABLE: _enable,

@@ -145,7 +145,7 @@ class Publisher:
                 text=shown.text,
                 blocks=shown.blocks,
                 thread_ts=place.thread,
-                reply_broadcast=True if message.purpose in ("outcome", "reminder") and place.thread else None,
+                reply_broadcast=True if message.purpose in ("outcome", "reminder", "drift") and place.thread else None,
                 metadata={"event_type": EVENT, "event_payload": {"key": message.key}},
                 unfurl_links=False,
                 unfurl_media=False,

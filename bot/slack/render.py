@@ -10,7 +10,7 @@ from bot.slack.desk import Desk
 from bot.slack.lint import escape, lint, lint_call
 from bot.slack.views.card import card
 from bot.slack.views.live import live
-from bot.slack.views.outcome import broken_glass, outcome, reminder, still_left
+from bot.slack.views.outcome import broken_glass, drifted, outcome, reminder, still_left
 from bot.slack.views.words import SECTION, Scene, Shown, paragraphs, said, section
 from bot.store.messages import Message
 
@@ -49,6 +49,9 @@ def render(message: Message, scene: Scene | None) -> Shown | None:
         return checkpoint(str(message.body.get("note", "")))
     if message.purpose == "notice":
         return safe(notice(str(message.body.get("text", ""))))
+    if message.purpose == "drift" and scene is not None:
+        moved = message.body.get("moved")
+        return safe(drifted(scene, moved if isinstance(moved, dict) else {}))
     view = OF_RUN.get(message.purpose)
     if view is None or scene is None or not _still(message.purpose, scene):
         return GONE

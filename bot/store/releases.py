@@ -155,6 +155,12 @@ def hold(conn: sa.Connection, feature: str) -> dict[str, object] | None:
     return {"run": f"R-{row.run}" if row.run else None, "reason": row.reason, "since": row.since} if row else None
 
 
+def held(conn: sa.Connection) -> list[tuple[str, int]]:
+    """Features that are held because of a run, with its number."""
+    query = sa.select(t.holds.c.feature, t.holds.c.run).where(t.holds.c.lifted_at.is_(None), t.holds.c.run.is_not(None))
+    return [(r.feature, int(r.run)) for r in conn.execute(query.order_by(t.holds.c.feature))]
+
+
 def leave(conn: sa.Connection, run: Run, left: list[Left], now: datetime, remind_at: datetime) -> None:
     """Lists what a run left behind."""
     for item in left:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from bot.core.errors import LostOwnership
 from bot.core.plan import Plan
 from bot.core.policy import Nod
-from bot.core.run import Happened, Run, RunStep
+from bot.core.run import Happened, Run, RunStep, Status
 from bot.core.target import canonical
 from bot.store import events, leases, locks, messages
 from bot.store import tables as t
@@ -77,8 +77,9 @@ def change(
 
     With a ``lease`` nothing is written unless it still holds. ``also`` writes what else follows from the run as it is
     now, before the log's head is locked: rows that are locked after it deadlock with whoever appends (stints, holds).
-    What has ended stays ended: a move to another status, judged on what stood before somebody ended the run, is
-    refused like a lost lease; results of what was under way are kept. Raises LostOwnership; KeyError for no run."""
+    What has ended stays ended, and what is paused is paused for the engine: a move to another status, judged on what
+    stood before somebody ended or paused the run, is refused like a lost lease; results of what was under way are
+    kept. Raises LostOwnership; KeyError for no run."""
     row = _LOCKED.first(conn, {"run": run})
     if row is None:
         raise KeyError(run)
@@ -86,6 +87,8 @@ def change(
     new, happened = move(old)
     if not old.open and new.status != old.status:
         raise LostOwnership(f"{old.name} has ended: it is {old.status}")
+    if lease and old.status == Status.paused != new.status:
+        raise LostOwnership(f"{old.name} is paused")
     if new is not old:
         _save(conn, old, new, now, lease)
     elif lease:

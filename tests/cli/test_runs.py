@@ -119,6 +119,9 @@ def test_reject_and_abort_end_a_run(two: Terminal) -> None:
     first = asked(two, "v1")
     rejected = two("run", "reject", first, "--because", "not now", who=BEN)
     second = asked(two, "v1")
+    early, late = two("run", "pause", second, who=BEN), two("run", "resume", second, who=BEN)
+    assert (early.code, late.code) == (4, 4)
+    assert "nothing is at work that could be paused" in early.err and "is not paused: it is waiting" in late.err
     aborted = two("run", "abort", second, who=ANA)
     again = two("run", "abort", second, who=ANA)
 

@@ -6,6 +6,7 @@ objects found a seeded bug in 1 of 5 tries, one like this in 5 of 5: measured).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,9 +19,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from bot.core import decide as d
 from bot.core import policy as rules
 from bot.core import progress as g
-from bot.core.commands import Abort, Actor, Decide, Purpose, RunAnyway
+from bot.core.commands import Abort, Actor, Decide, Pause, Purpose, Resume, RunAnyway
 from bot.core.decide import Judging
-from bot.core.errors import Refused
+from bot.core.errors import Halted, Refused
 from bot.core.plan import Plan, PlanBody, PlanStep, Seen
 from bot.core.policy import Alternative, Policy, Requirement, Standing
 from bot.core.run import Run, Status
@@ -65,7 +66,10 @@ class RunMachine(RuleBasedStateMachine):
     decide: Callable[..., Any] = staticmethod(d.decide)
     anyway: Callable[..., Any] = staticmethod(d.run_anyway)
     abort_: Callable[..., Any] = staticmethod(d.abort)
+    pause_: Callable[..., Any] = staticmethod(d.pause)
+    resume_: Callable[..., Any] = staticmethod(d.resume)
     planned: Callable[..., Any] = staticmethod(g.planned)
+    begun: Callable[..., Any] = staticmethod(g.intended)
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,6 +116,31 @@ class RunMachine(RuleBasedStateMachine):
     @rule(person=st.sampled_from(sorted(PEOPLE)))
     def aborts(self, person: str) -> None:
         self.press(self.abort_, Abort(run=1), person)
+
+    @rule(person=st.sampled_from(sorted(PEOPLE)))
+    def pauses(self, person: str) -> None:
+        was = self.run.status
+        self.press(self.pause_, Pause(run=1), person)
+        assert self.run.status == was or "ml-oncall" in PEOPLE[person]
+
+    @rule(person=st.sampled_from(sorted(PEOPLE)))
+    def resumes(self, person: str) -> None:
+        was = self.run.status
+        self.press(self.resume_, Resume(run=1), person)
+        assert self.run.status == was or (was == Status.paused and "ml-oncall" in PEOPLE[person])
+
+    @rule(person=st.sampled_from(sorted(PEOPLE)))
+    def one_pauses_and_another_resumes(self, person: str) -> None:
+        self.pauses("T/BEN")
+        self.resumes(person)
+
+    @rule()
+    def a_step_wants_to_begin(self) -> None:
+        """Only in a run that runs."""
+        if self.run.steps:
+            with contextlib.suppress(Halted):
+                self.begun(self.run, 0, None, None, None, self.now)
+                assert self.run.status == Status.running
 
     @rule(variant=st.integers(0, 1), count=st.integers(1, 2))
     def voids_and_plans_again(self, variant: int, count: int) -> None:
@@ -191,6 +220,21 @@ def _anyone_breaks_glass(run: Run, command: RunAnyway, actor: Actor, j: Judging)
     return d.run_anyway(run, command, actor, everyone)
 
 
+def _pauses_what_waits(run: Run, command: Pause, actor: Actor, j: Judging) -> Any:
+    if run.status == Status.waiting:
+        run = run.to(status=Status.running, waiting_for=None)
+    return d.pause(run, command, actor, j)
+
+
+def _anyone_resumes(run: Run, command: Resume, actor: Actor, j: Judging) -> Any:
+    everyone = Judging(POLICY, Standing(person=j.who.person, member_of=frozenset({"ml-oncall"})), j.now)
+    return d.resume(run, command, actor, everyone)
+
+
+def _begins_while_paused(run: Run, *rest: Any) -> Any:
+    return g.intended(run.to(status=Status.running) if run.status == Status.paused else run, *rest)
+
+
 SEEDED = {
     "the requester counts": {"decide": _requester_counts},
     "a new plan keeps old approvals": {"planned": _edit_keeps_approvals},
@@ -198,6 +242,9 @@ SEEDED = {
     "a no is ignored": {"decide": _no_is_ignored},
     "a run ends twice": {"abort_": _ends_twice},
     "anyone breaks glass": {"anyway": _anyone_breaks_glass},
+    "what waits for approval can be paused and resumed": {"pause_": _pauses_what_waits},
+    "anyone resumes": {"resume_": _anyone_resumes},
+    "a step begins while paused": {"begun": _begins_while_paused},
 }
 
 

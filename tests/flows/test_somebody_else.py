@@ -8,10 +8,10 @@ import json
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from bot.core.commands import Abort, Purpose, Request
+from bot.core.commands import Abort, Pause, Purpose, Request, Resume
 from bot.core.run import Run, Status
 from bot.slack.views.live import line_of
-from bot.store import releases, runs
+from bot.store import inbox, releases, runs
 from bot.web.hooks import Hooks
 from tests.flows.company import Company, two_releases
 from tests.flows.house import BEN, CLEO, SAM
@@ -119,6 +119,50 @@ async def test_nothing_starts_after_an_abort(company: Company, asked: Run) -> No
     assert await company.house.store.read(lambda c: releases.hold(c, "fares")), "half-way is held"
     again = await company.house.ask("v1", reason="now it is the right one")
     assert again.waiting_for == "approval"
+
+
+async def test_nothing_starts_while_paused_and_it_goes_on_where_it_was(company: Company, asked: Run) -> None:
+    """Paused while a pre-image is being taken: the write that would have followed waits for Resume. What was done is
+    not done again, locks are kept, somebody who may not can neither pause nor resume, and the end is verified."""
+    house, gate = company.house, company.folder / "gate"
+    await asyncio.to_thread(_pipe, gate)
+    going = asyncio.create_task(house.approve(asked))
+    writer = await asyncio.to_thread(gate.open, "wb")  # blocks until the pre-image is being read
+    await house.say(Pause(run=asked.id, reason="look at the lake first"), BEN)
+    pausing = asyncio.create_task(house.settle())
+    await _until(company, asked.id, Status.paused)
+    gate.unlink()
+    writer.close()
+    await asyncio.gather(going, pausing)
+
+    for command in (Pause(run=asked.id), Resume(run=asked.id)):
+        await house.say(command, SAM)
+    await house.settle()
+    run = await house.run(asked.id)
+    assert (run.status, run.why, company.model()) == (Status.paused, "paused: look at the lake first", 3)
+    assert "restore" not in [s.verb for s in run.steps if s.status == "done"]
+    assert await house.store.read(lambda c: c.exec_driver_sql("SELECT count(*) FROM resource_locks").scalar())
+
+    await house.say(Resume(run=asked.id), CLEO)
+    await house.settle()
+    run, acts = await house.run(asked.id), await company.acts(run)
+    assert (run.status, company.model()) == (Status.succeeded, 2), run.why
+    assert [acts.count(a) for a in ("run_paused", "run_resumed")] == [1, 1]
+    assert all(s.attempts <= 1 for s in run.steps)
+
+
+async def test_only_what_is_at_work_can_be_paused(company: Company, asked: Run) -> None:
+    """A card that waits for approval and a run that is over have nothing at work, and the answer says so."""
+    house = company.house
+    early = await house.say(Pause(run=asked.id), BEN)
+    await house.settle()
+    said = await house.store.read(lambda c: inbox.result_of(c, early.id))
+    assert said and said["error"] == "R-1 waits for approval: nothing is at work that could be paused"
+    run = await house.approve(asked)
+    late = await house.say(Pause(run=run.id), BEN)
+    await house.settle()
+    said = await house.store.read(lambda c: inbox.result_of(c, late.id))
+    assert said and said["error"] == "R-1 is already succeeded"
 
 
 def _pipe(path: object) -> None:

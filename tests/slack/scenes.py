@@ -227,7 +227,7 @@ def all_states() -> dict[str, Scene]:
         "working": (working(), plan(), ()),
         "parked": (working().to(status=Status.waiting, waiting_for="time", why="R-16 is working on it"), plan(), ()),
         "stuck": (stuck(), plan(), ()),
-        "paused": (working().to(status=Status.paused), plan(), ()),
+        "paused": (working().to(status=Status.paused, why="paused: wait for cleo", paused_by=BEN), plan(), ()),
         "done": (ran(), plan(), ()),
         "done, things left": (ran(), plan(), LEFT),
         "degraded": (ran(Status.degraded, accepted="good enough", why="accepted as it is: good enough"), plan(), LEFT),

@@ -130,7 +130,22 @@ async def test_help_prints_the_registry(office: Office) -> None:
         assert f"/rollback {subcommand.usage} - {subcommand.about}" in text, name
     assert text.index("/rollback FEATURE") < text.index("/rollback abort")
     assert set(SUBCOMMANDS) == {
-        *("", "abort", "capture", "enable", "help", "history", "key", "lift", "put-back", "ready", "retry", "status"),
+        *(
+            "",
+            "abort",
+            "capture",
+            "enable",
+            "help",
+            "history",
+            "key",
+            "lift",
+            "pause",
+            "put-back",
+            "ready",
+            "resume",
+            "retry",
+            "status",
+        ),
         *("stop", "versions"),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -191,6 +192,25 @@ async def test_what_is_left_is_said_until_it_is_not(office: Office) -> None:
     await office.house.store.write(lambda c: _want(c, "R-1:left:2", "left", office.clock))
     await office.publish()
     assert office.slack.thread(INC, card.ts)[-1].ts == said.ts and not await office.due()
+
+
+async def test_what_was_undone_is_restored_again_by_one_press(office: Office) -> None:
+    """The message stands in the thread and the channel; the press needs nobody's approval, the run is verified, and
+    then the message has no buttons any more."""
+    card = await office.waiting()
+    await office.press(card, "approve", BEN)
+    body = {"moved": {"flag": "off"}}
+    want = partial(messages.want, purpose="drift", channel=INC, run=1, parent="R-1:card", now=office.clock.now())
+    await office.house.store.write(lambda c: want(c, "R-1:drift:1", body=body))
+    await office.publish()
+    said = office.slack.thread(INC, card.ts)[-1]
+    assert said.broadcast and "fares is not v1 any more" in said.text
+    assert actions(said) == ["restore_again", "stop_harm"]
+    await office.press(said, "restore_again", BEN)
+    run = await office.run(2)
+    assert (run.status, run.nods) == (Status.succeeded, []) and run.verified_at, run.why
+    await office.publish()
+    assert actions(said) == []
 
 
 async def test_what_a_later_run_put_right_is_no_longer_said_by_an_older_one(office: Office) -> None:

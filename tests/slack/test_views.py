@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -26,7 +27,7 @@ from bot.slack.views import buttons, form, lists
 from bot.slack.views.card import card, first_line
 from bot.slack.views.details import details
 from bot.slack.views.live import bar, live
-from bot.slack.views.outcome import broken_glass, outcome, reminder, still_left
+from bot.slack.views.outcome import broken_glass, drifted, outcome, reminder, still_left
 from bot.slack.views.words import Scene, Shown, clean, paragraphs, said
 from tests.slack import scenes
 from tests.slack.scenes import NAMES, all_states, at, plan, ran, run
@@ -39,6 +40,7 @@ MESSAGES: dict[str, Callable[[Scene], Shown]] = {
     "reminder": reminder,
     "left": still_left,
     "glass": broken_glass,
+    "drift": lambda scene: drifted(replace(scene, left=[{"what": "hold", "say": "held"}]), {"model": "13"}),
 }
 EVIL = "<!channel> <@U0ANA> *b* `x` ```\n\n& &lt; \u202eabc\u202c @here https://x.test/" + "<" * 400
 
@@ -86,6 +88,7 @@ FIRST_LINES = {
     "working": "running, 3 of 9 steps",
     "parked": "running, 3 of 9 steps",
     "stuck": "WAITING FOR A PERSON",
+    "paused": "paused by @ben",
     "done": "DONE 03:15, verified",
     "degraded": "DEGRADED 03:15",
     "aborted early": "ABORTED by @ana 03:30",
@@ -105,10 +108,26 @@ def test_the_first_line_says_where_the_run_stands(name: str, ending: str) -> Non
     assert first_line(STATES[name]) == f"driver_stats v13 -> v12 · PRODUCTION · {ending}"
 
 
+def test_what_was_undone_can_be_restored_again_while_it_is_held() -> None:
+    """What is there now, and what the rollback had brought; the buttons stand as long as the hold."""
+    scene = STATES["done, things left"]
+    held = replace(scene, left=[*scene.left, {"what": "hold", "say": "held"}])
+    shown = drifted(held, {"model": "13", EVIL: EVIL})
+    assert words(shown.blocks)[:2] == [
+        "*R-17: driver_stats is not v12 any more, somebody has changed it*",
+        "- model is now 13; R-17 had brought 12",
+    ]
+    assert words(shown.blocks)[-1] == "[Restore again] [Stop the harm now]"
+    assert lint_call("chat.postMessage", {"text": shown.text, "blocks": shown.blocks}) == []
+    assert "[Restore again]" not in words(drifted(replace(scene, left=[]), {"model": "13"}).blocks)
+
+
 BUTTONS = {
     "planning": [],
     "nobody can": ["approve", "reject", "stop_harm", "run_anyway", "details"],
-    "working": ["abort", "details"],
+    "working": ["pause", "abort", "details"],
+    "parked": ["pause", "abort", "details"],
+    "paused": ["resume", "abort", "details"],
     "stuck": ["retry", "put_back", "accept", "enable_anyway", "abort", "details"],
     "done": ["put_back"],
     "done, things left": ["put_back", "lift", "enable"],

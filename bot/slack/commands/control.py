@@ -1,8 +1,8 @@
-"""Controlling a run: abort and retry. Everything else about a run is a button on its card."""
+"""Controlling a run: abort, pause, resume and retry. Everything else about a run is a button on its card."""
 
 from __future__ import annotations
 
-from bot.core.commands import Abort, Retry
+from bot.core.commands import Abort, Pause, Resume, Retry
 from bot.slack.commands import names
 from bot.slack.commands.registry import Typed, subcommand
 from bot.slack.reply import Reply
@@ -13,6 +13,21 @@ async def abort(typed: Typed) -> Reply:
     word, reason = _named(typed)
     run = await names.run(typed.desk.world, typed.origin.channel, word)
     taken = await typed.desk.take(typed.origin, (Abort(run=run.id, reason=reason), f"{run.name}: aborting"))
+    return Reply(taken.answer)
+
+
+@subcommand("pause", "pause [R-17] [REASON]", "nothing starts after the step under way, until it is resumed")
+async def pause(typed: Typed) -> Reply:
+    word, reason = _named(typed)
+    run = await names.run(typed.desk.world, typed.origin.channel, word)
+    taken = await typed.desk.take(typed.origin, (Pause(run=run.id, reason=reason), f"{run.name}: pausing"))
+    return Reply(taken.answer)
+
+
+@subcommand("resume", "resume [R-17]", "a paused run goes on where it was")
+async def resume(typed: Typed) -> Reply:
+    run = await names.run(typed.desk.world, typed.origin.channel, typed.word(1))
+    taken = await typed.desk.take(typed.origin, (Resume(run=run.id), f"{run.name}: going on"))
     return Reply(taken.answer)
 
 

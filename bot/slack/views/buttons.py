@@ -8,6 +8,7 @@ from bot.slack.views.words import Json, Scene, button, confirm, pressed, put_bac
 
 APPROVE, REJECT, STOP_HARM, DETAILS = "approve", "reject", "stop_harm", "details"
 RETRY, PUT_BACK, ACCEPT, ENABLE_ANYWAY, ABORT = "retry", "put_back", "accept", "enable_anyway", "abort"
+PAUSE, RESUME, RESTORE_AGAIN = "pause", "resume", "restore_again"
 LIFT, ENABLE, RUN_ANYWAY, OFFER = "lift", "enable", "run_anyway", "offer"
 
 
@@ -18,8 +19,10 @@ def for_card(scene: Scene) -> list[Json]:
         return _deciding(scene)
     if run.status == Status.waiting and run.waiting_for == "person":
         return _helping(scene)
+    if run.status == Status.paused:
+        return [button("Resume", RESUME, pressed(scene), "primary"), abort(scene), details(scene)]
     if run.open:
-        return [abort(scene), details(scene)] if run.planned_at else []
+        return [*_pausing(scene), abort(scene), details(scene)] if run.planned_at else []
     if run.status == Status.refused and scene.plan and scene.plan.seen.offers:
         return [*_offers(scene), details(scene)]
     return afterwards(scene)
@@ -37,6 +40,14 @@ def _deciding(scene: Scene) -> list[Json]:
     if scene.plan and scene.plan.seen.unsatisfiable:
         made.append(run_anyway(scene))
     return [*made, details(scene)]
+
+
+def _pausing(scene: Scene) -> list[Json]:
+    run = scene.run
+    if run.status != Status.running and run.waiting_for != "time":
+        return []
+    text = "The step under way ends by itself. Nothing starts after it until somebody presses Resume; locks stay."
+    return [button("Pause", PAUSE, pressed(scene), sure=confirm(f"Pause {run.name}?", text, "Pause"))]
 
 
 def _helping(scene: Scene) -> list[Json]:
@@ -91,6 +102,16 @@ def unfinished(scene: Scene) -> list[Json]:
     if "flag" in what:
         made.append(button("Enable", ENABLE, pressed(scene)))
     return made
+
+
+def undone(scene: Scene) -> list[Json]:
+    """For what somebody has changed after a rollback, while that still holds the feature."""
+    if not any(item.get("what") == "hold" for item in scene.left):
+        return []
+    return [
+        button("Restore again", RESTORE_AGAIN, pressed(scene), "primary"),
+        button("Stop the harm now", STOP_HARM, pressed(scene), "danger"),
+    ]
 
 
 def changed(run: Run) -> bool:

@@ -42,7 +42,7 @@ def state(scene: Scene) -> str:
         case Status.running | Status.waiting:
             return _running(run)
         case Status.paused:
-            return "paused"
+            return f"paused by {who(scene.names, run.paused_by)}" if run.paused_by else "paused"
         case _:
             return _ended(scene)
 

@@ -71,6 +71,18 @@ def still_left(scene: Scene) -> Shown:
     return Shown(first, [*sections([f"*{first}*", *lines]), *actions(buttons.unfinished(scene))])
 
 
+def drifted(scene: Scene, moved: dict[str, str]) -> Shown:
+    """Somebody has brought back what this rollback took away."""
+    run = scene.run
+    first = said(f"{run.name}: {run.feature} is not {run.to_version} any more, somebody has changed it")
+    brought = {s.component: s.to.pointer for s in run.steps if s.verb == "restore" and s.to}
+    lines = [f"- {name} is now {now}; {run.name} had brought {brought.get(name, '?')}" for name, now in moved.items()]
+    lines.append(
+        "Stop whoever does that (CI? a scheduled job?). Restore again needs no new approval while the hold lasts."
+    )
+    return Shown(first, [*sections([f"*{first}*", *map(said, lines)]), *actions(buttons.undone(scene))])
+
+
 def broken_glass(scene: Scene) -> Shown:
     """To every approver who was not asked."""
     first = said(f"{scene.run.name} {first_line(scene)}")

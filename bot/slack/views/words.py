@@ -157,4 +157,5 @@ def place(scene: Scene) -> str:
 
 
 def put_back_words(run: Run) -> str:
-    return f"Put {run.from_version} back" if run.from_version else "Put it back"
+    named = run.from_version and run.from_version != run.to_version  # else what was there has no name
+    return f"Put {run.from_version} back" if named else "Put it back"

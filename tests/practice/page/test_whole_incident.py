@@ -270,7 +270,7 @@ async def test_the_panels_say_what_is_true(demo: Demo) -> None:
         await expect(page.locator("#panel-inspector > .came")).to_have_text(f"{trouble}: done.")
     await page.locator("#inspector-word").fill("")
     await say(page, "/rollback help")
-    await expect(messages(page).last).to_contain_text("/rollback FEATURE", timeout=RUN_MS)
+    await expect(messages(page).filter(has_text="/rollback FEATURE").last).to_be_visible(timeout=RUN_MS)
 
 
 @pytest.mark.parametrize("look", [{}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"])

@@ -1,0 +1,106 @@
+"""After a rollback a feature is held until its next release: whatever brings the bad one back meanwhile (a CI apply, a
+scheduled job) is noticed within a minute and said, and one responder may restore again without new approvals."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from functools import partial
+
+from bot.core.commands import Purpose, Request
+from bot.core.errors import RollbotError
+from bot.core.plan import PlanStep
+from bot.core.playbook import Verb
+from bot.core.ports import Errand
+from bot.core.run import Happened, Run, RunStep, Status
+from bot.core.target import Capture, Kind, digest_of
+from bot.flows.watch import LOOK_S
+from bot.flows.world import World
+from bot.store import events, messages, occurrences, releases, runs
+from bot.store.write import Connection
+
+EVERY = timedelta(seconds=30)
+"""Between two looks at one held feature."""
+GUARDED = (Kind.definition, Kind.model)
+"""A pipeline goes on adding rows, and a flag is for people to turn. These move only if somebody moves them."""
+
+
+class Guard:
+    """Looks at held features, each on its own pace. Another replica's look is harmless: what is found is said once."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._looked: dict[str, datetime] = {}
+
+    async def when_due(self) -> int:
+        """How many features were found changed, and said."""
+        now, held = self._world.now(), await self._world.store.read(releases.held)
+        self._looked = {feature: self._looked[feature] for feature, _ in held if feature in self._looked}
+        due = [(f, n) for f, n in held if f not in self._looked or now - self._looked[f] >= EVERY]
+        said = 0
+        for feature, number in due:
+            self._looked[feature] = now
+            said += await self._look(feature, number)
+        return said
+
+    async def _look(self, feature: str, number: int) -> int:
+        read = self._world.store.read
+        run, busy = await read(lambda c: (runs.load(c, number), runs.at_work(c, feature)))
+        if run is None or busy or not _proved(run):
+            return 0
+        moved = {step.component: now for step in _brought(run) if (now := await self._now(run, step))}
+        return await self._world.store.write(partial(self._tell, run, moved)) if moved else 0
+
+    async def _now(self, run: Run, step: RunStep) -> str:
+        """What stands there now, if it is not what the run brought; empty if it is, or nobody can say."""
+        world = self._world
+        try:
+            part = world.books.feature(run.feature).part(step.component)
+            if world.targets.resource(part) != step.resource:
+                return ""
+            state = await world.targets.inspect(part, Errand(timeout=LOOK_S))
+        except (RollbotError, KeyError, StopIteration):
+            return ""
+        return state.pointer if step.to and state.version != f"{step.to.pointer}#{step.to.digest}" else ""
+
+    def _tell(self, run: Run, moved: dict[str, str], conn: Connection) -> int:
+        """In the run's thread and the feature's channel, once for each state that is found."""
+        now, key = self._world.now(), f"{run.name}:drift:{digest_of(moved)[7:19]}"
+        if not occurrences.claim(conn, key, now):
+            return 0
+        home = ""
+        with contextlib.suppress(RollbotError):
+            home = self._world.books.feature(run.feature).channel
+        body: dict[str, object] = {"moved": dict(moved)}
+        for n, channel in enumerate(dict.fromkeys(c for c in (run.channel, home) if c)):
+            parent = f"{run.name}:card" if channel == run.channel else None
+            messages.want(
+                conn, f"{key}:{n}", purpose="drift", channel=channel, run=run.id, parent=parent, body=body, now=now
+            )
+        event = Happened(act="drift_seen", before=run.to_version, facts={"moved": dict(moved)})
+        events.append(conn, [event], now, run=run)
+        return 1
+
+
+def _proved(run: Run) -> bool:
+    """A rollback that was verified: what it brought is what should be there."""
+    return (run.purpose, run.mode, run.status) == (Purpose.rollback, "live", Status.succeeded) and bool(run.verified_at)
+
+
+def _brought(run: Run) -> list[RunStep]:
+    return [s for s in run.steps if s.verb == Verb.restore and s.status == "done" and s.to and s.kind in GUARDED]
+
+
+async def again(world: World, run: Run, request: Request, steps: Iterable[PlanStep], to: dict[str, Capture]) -> str:
+    """Why this needs no new approval; empty if it does. It repeats a verified rollback to the letter (the same release,
+    the same captures, nothing left out) while that one still holds the feature."""
+    if run.purpose != Purpose.rollback or request.of_run is None or run.mode != "live":
+        return ""
+    number = request.of_run
+    first, hold = await world.store.read(lambda c: (runs.load(c, number), releases.hold(c, run.feature)))
+    if first is None or first.feature != run.feature or not _proved(first) or not hold or hold["run"] != first.name:
+        return ""
+    approved = {(s.component, s.to.digest) for s in first.steps if s.verb == Verb.restore and s.to}
+    wanted = {(s.component, to[s.component].digest) for s in steps if s.verb == Verb.restore and s.component in to}
+    return f"repeats {first.name}, which holds {run.feature}" if approved == wanted else ""
