@@ -47,6 +47,7 @@ class Page {
     window.addEventListener("popstate", () => this.#follow());
     at("main").addEventListener("click", (event) => event.target.closest(".menu") || at("layout").classList.remove("side-open"));
     at("skip").addEventListener("click", (event) => (event.preventDefault(), this.#write()));
+    document.addEventListener("click", (event) => this.#link(event));
     document.addEventListener("visibilitychange", () => this.timeline.changed());
     listenForKeys(this);
   }
@@ -122,6 +123,14 @@ class Page {
   sent(thread) {
     const list = thread ? this.thread.timeline : this.timeline;
     if (list.left()) list.toEnd();
+  }
+
+  /** A link to a message opens it here, as the same person. */
+  #link(event) {
+    const [, channel, s, us] = event.target.closest("a")?.href.match(/\/archives\/(\w+)\/p(\d+)(\d{6})$/) ?? [];
+    if (!this.store.channel(channel)) return;
+    event.preventDefault();
+    this.go(channel, `${s}.${us}`);
   }
 
   refreshDraft() {
