@@ -43,7 +43,8 @@ def doubts(k: Known) -> list[str]:
     )
     said += _live_already(k.body)
     said += mixed(k)
-    said += [f"{listed(k.body.without)} stays as it is"] if k.body.without else []
+    stay = "stays as it is" if len(k.body.without) == 1 else "stay as they are"
+    said += [f"{listed(k.body.without)} {stay}"] if k.body.without else []
     said += [_rival(r) for r in k.rivals]
     said += _of_release(k)
     said += [f"{name}: {w}" for name, state in k.seen.states.items() for w in state.warnings]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -9,6 +10,7 @@ from typing import Any
 
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_sdk.errors import SlackApiError
 
 from bot.core.errors import RollbotError
 from bot.slack import presses
@@ -16,6 +18,7 @@ from bot.slack.client import Unsendable, checked
 from bot.slack.commands import forms, parse, reading, registry
 from bot.slack.desk import Desk
 from bot.slack.origin import Origin, Payload, origin, remembered
+from bot.slack.refusals import retry_after
 from bot.slack.reply import Reply
 from bot.slack.views import form, lists
 from bot.slack.views.words import Json
@@ -120,7 +123,13 @@ class _Listeners:
 
     async def _show_home(self, user: str) -> None:
         view = lists.home(await reading.standing(self._desk), registry.usage())
-        await self._desk.client.views_publish(user_id=user, view=view)
+        try:
+            await self._desk.client.views_publish(user_id=user, view=view)
+        except SlackApiError as e:
+            if (wait := retry_after(e)) is None:
+                raise
+            await asyncio.sleep(wait)
+            await self._desk.client.views_publish(user_id=user, view=view)
 
     def _behind(self, after: Callable[[], Awaitable[None]] | None) -> None:
         if after is not None:

@@ -252,6 +252,15 @@ async def test_the_home_tab(both: Office) -> None:
     assert "R-1 fares v2 -&gt; v1" in home and "/rollback stop FEATURE" in home
 
 
+async def test_the_home_tab_is_filled_when_slack_had_refused_it_for_its_rate(office: Office) -> None:
+    """A 429 for the Home tab is waited out once: it does not stay empty until it is opened again."""
+    office.slack.fault("views.publish", status=429, error="ratelimited", headers={"Retry-After": "1"})
+    await office.slack.open_home(ANA)
+    await office.app.desk.idle()
+    assert [c.status for c in office.slack.calls if c.method == "views.publish"] == [429, 200]
+    assert "/rollback stop FEATURE" in json.dumps(office.slack.home_of(ANA).payload)  # type: ignore[union-attr]
+
+
 async def test_cards_are_known_by_their_key(office: Office) -> None:
     """Every message of the bot carries the key by which a crashed bot finds it again."""
     card = await office.waiting()

@@ -125,7 +125,8 @@ EFFECTS = (
     Effect(
         "ship",
         "Ship v13",
-        "CI ships the bad release: data, definition, online rows, model, flag.",
+        "CI ships the bad release, in spite of any hold: data, definition, online rows, model, flag. It does not tell "
+        "Rollbot, which calls v12 live after a rollback.",
         ship,
         back="roll it back in Slack",
     ),
@@ -179,7 +180,7 @@ EFFECTS = (
     Effect(
         "vacuum",
         "Vacuum Delta",
-        "Data files that the newest version does not need are deleted, v12's among them.",
+        "Data files that the newest version does not need are deleted: v12's too, while v13 is live.",
         vacuum,
         back="can't be undone",
     ),

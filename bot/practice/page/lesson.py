@@ -70,8 +70,8 @@ def _run_of(action: Json) -> int | None:
 
 @dataclass(frozen=True)
 class Task:
-    """``where`` is a CSS selector of what to look at; ``user`` who does it; ``ask`` a question that is answered by
-    typing. ``done`` judges by facts alone."""
+    """``where`` is a CSS selector of what to look at, ``{card}`` in it ana's card; ``user`` who does it; ``ask`` a
+    question that is answered by typing. ``done`` judges by facts alone."""
 
     id: str
     title: str
@@ -128,7 +128,7 @@ TASKS = (
         "harm",
         "See the harm",
         "v13 is live and customers complain. The first chart compares ETAs with the truth.",
-        "Point at the line, or focus the chart and use the arrow keys. About 40.",
+        "Point at the line, or focus the chart and use the arrow keys. About 40. Near 0? Press Ship v13 first.",
         '[data-chart="bias"]',
         _harm,
         ask="How many per cent too long are the ETAs?",
@@ -136,7 +136,7 @@ TASKS = (
     Task(
         "ask",
         "Ask for the rollback",
-        f"As Ana, in #incident-142: /rollback {FEATURE} to v12 because ETAs 40 % too long incident INC-142",
+        f"As Ana, in #incident-142, send `/rollback {FEATURE} to v12 because ETAs 40 % too long incident INC-142`",
         "Asking changes nothing: the bot plans, and posts a card.",
         COMPOSER,
         _asked,
@@ -173,16 +173,16 @@ TASKS = (
         "Approve it as Ben",
         "Act as Ben, who is on call, and press Approve.",
         "Choose Ben under Act as. The card is also among his direct messages.",
-        "#act-as",
+        '[data-action-id="approve"]',
         _approved,
         user=BEN,
     ),
     Task(
         "follow",
         "Follow the thread",
-        "Open the card's thread. Each step shows there as it happens, to the outcome.",
+        "Open the thread under the card. Each step shows there as it happens, to the outcome, which ends this task.",
         "Data first, then the definition, online values and the model; then all is read back.",
-        '[data-channel="C0INC"]',
+        '[data-ts="{card}"] .replies',
         lambda facts: facts.run is not None and facts.run.outcome,
         user=BEN,
     ),
@@ -191,7 +191,7 @@ TASKS = (
         "Read the outcome",
         "It says how many values were read back where they are served, and how many of them match v12's.",
         "In the outcome, the line Read back: the first number before the word of.",
-        '[data-channel="C0INC"]',
+        '.message:has([data-action-id="put_back"])',
         _read,
         user=BEN,
         why="Not “the steps ran through”, but what is served now is the proof.",

@@ -27,10 +27,10 @@ class Progress:
     state: str = "open"
     took: float | None = None
 
-    def shown(self) -> Json:
-        t = self.task
-        fixed = {"id": t.id, "title": t.title, "says": t.says, "hint": t.hint, "why": t.why, "where": t.where}
-        more = {"user": t.user, "channel": INCIDENT, "ask": t.ask, "leave": t.may_leave}
+    def shown(self, card: str) -> Json:
+        t, where = self.task, self.task.where.replace("{card}", card)
+        fixed = {"id": t.id, "title": t.title, "says": t.says, "hint": t.hint, "why": t.why}
+        more = {"where": where, "user": t.user, "channel": INCIDENT, "ask": t.ask, "leave": t.may_leave}
         return {**fixed, **more, "state": self.state, "took": self.took}
 
 
@@ -62,7 +62,8 @@ class Tour:
         now = self._now()
         over = now is None
         took = round(sum(p.took or 0.0 for p in self._tasks), 1)
-        tasks = [p.shown() for p in self._tasks]
+        run = self._facts.run
+        tasks = [p.shown(run.card if run else "") for p in self._tasks]
         return {"on": self._open, "over": over, "now": now and now.task.id, "took": took, "tasks": tasks}
 
     def _now(self) -> Progress | None:

@@ -159,3 +159,12 @@ async def run_of(card: Locator) -> str:
     await expect(card.page.get_by_role("dialog")).to_have_count(0)
     assert found is not None
     return found[0]
+
+
+async def ringed(page: Page, thing: Locator) -> None:
+    """The tour's ring is around this, in sight."""
+    await expect(thing).to_be_in_viewport()
+    near = "(both) => { const [a, b] = both.map((e) => e.getBoundingClientRect());"
+    near += " return Math.abs(a.x + 4 - b.x) < 1 && Math.abs(a.y + 4 - b.y) < 1; }"
+    around = [await page.locator(".tour-ring").element_handle(), await thing.element_handle()]
+    await page.wait_for_function(near, arg=around)

@@ -212,3 +212,39 @@ async def _first_in_sight(page: Page) -> Any:
           const row = [...s.querySelectorAll(".message")].find((r) => r.getBoundingClientRect().bottom > top);
           return [row.dataset.ts, Math.round(row.getBoundingClientRect().top)]; }"""
     )
+
+
+async def test_a_link_to_a_message_opens_it_here(practice: Practice, open_page: OpenPage) -> None:
+    """Pressed by Ben, the app's link to a card opens the card's thread beside, for Ben and in the same window."""
+    page = await open_page("U0BEN")
+    card = await practice.post("the card", channel="C0DRILLS")
+    found = await practice.client.chat_getPermalink(channel="C0DRILLS", message_ts=card)
+    await practice.post(f"<{found['permalink']}|R-1>")
+    await page.get_by_role("link", name="R-1").click()
+    await expect(page.locator("#thread .message")).to_contain_text("the card")
+    await expect(page.locator("#head h1")).to_have_text("#drills")
+    await expect(page.locator("#act-as")).to_have_value("U0BEN")
+    assert len(page.context.pages) == 1
+
+
+async def test_a_reply_in_the_channel_shows_what_its_message_says_now(practice: Practice, open_page: OpenPage) -> None:
+    """What a reply was sent in answer to is not what that message said before it was edited."""
+    page = await open_page("U0ANA")
+    card = await practice.post("running, 14 of 16 steps")
+    await practice.post("the outcome", thread_ts=card, reply_broadcast=True)
+    await expect(messages(page).last).to_contain_text("running, 14 of 16 steps")
+    await practice.client.chat_update(channel="C0INC", ts=card, text="DONE, verified")
+    await expect(messages(page).last.locator(".cut")).to_have_text("DONE, verified")
+
+
+async def test_replies_notify_only_whom_they_name(practice: Practice, open_page: OpenPage) -> None:
+    """A locked phone shows what stands in the channel and replies that name its owner, not each step in a thread."""
+    page = await open_page("U0BEN")
+    card = await practice.post("a card")
+    await practice.post("a step", thread_ts=card)
+    await practice.post("please look, <@U0BEN>", thread_ts=card)
+    await page.get_by_role("button", name="Phone view").click()
+    told = page.locator(".screen.locked li")
+    await expect(told).to_have_count(2)
+    await expect(told.first).to_contain_text("please look, @ben")
+    await expect(told.last).to_contain_text("a card")

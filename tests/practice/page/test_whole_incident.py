@@ -24,6 +24,7 @@ from tests.practice.page.live import (
     messages,
     newest_card,
     press_effect,
+    ringed,
     run_of,
     running_demo,
     say,
@@ -85,8 +86,11 @@ async def test_the_tour_from_start_to_end(demo: Demo) -> None:
     await expect(live(page, "Flag")).to_have_text("off", timeout=RUN_MS)
     await expect(live(page, "Pipeline")).to_have_text("held", timeout=RUN_MS)
     await done(page, 5)
+    await ringed(page, page.locator("#act-as"))
     await become(page, "U0BEN")
+    await ringed(page, card.locator("[data-action-id=approve]"))
     await card.locator("[data-action-id=approve]").click()
+    await ringed(page, card.locator(".replies"))
     await card.locator(".replies").click()
     await read_the_outcome(page)
     for name, value in (("Flag", "on"), ("Served model", "v12"), ("Champion", "v12"), ("Definition", "v12")):
@@ -104,6 +108,7 @@ async def see_the_harm(page: Page) -> None:
     await expect(page.locator("#tour .bad")).to_contain_text("Look again")
     await answer(page, await now.inner_text())
     await done(page, 1)
+    await expect(page.locator(".tour-title")).to_be_focused()  # a second Enter must not skip the next task
 
 
 async def refused(page: Page, sam: Page, card: Locator) -> None:

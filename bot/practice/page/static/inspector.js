@@ -54,7 +54,7 @@ export function mountInspector(host, store) {
     const have = new Map([...list.children].map((item) => [item.n, item]));
     const shown = entries.filter(fits);
     list.replaceChildren(...shown.map((entry) => have.get(entry.n) ?? row(entry)));
-    count.textContent = shown.length === entries.length ? `${entries.length} entries` : `${shown.length} of ${entries.length} entries`;
+    count.textContent = `${shown.length} of ${entries.length} entries`;
     older.hidden = !more || entries.length >= KEPT;
   };
   store.subscribe("inspector", (entry) => {

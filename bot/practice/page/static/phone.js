@@ -4,6 +4,7 @@ import { button, choice, clock, el, when } from "./dom.js";
 import { Composer } from "./composer.js";
 import { plain } from "./message.js";
 import { Timeline } from "./timeline.js";
+import { isTop } from "./store.js";
 
 const MOST = 20;
 
@@ -41,10 +42,11 @@ function small(screen, ui) {
   return timeline;
 }
 
-/** Edits and what only one person sees make no notification. */
+/** Edits, private words and replies that do not name one make no notification. */
 function lock(screen, ui) {
   const channel = ui.store.channel(ui.place.channel);
-  const told = channel.messages.filter((m) => m.user !== ui.store.me && !m.only_you).slice(-MOST).reverse();
+  const { me } = ui.store;
+  const told = channel.messages.filter((m) => m.user !== me && !m.only_you && (isTop(m) || m.text.includes(me))).slice(-MOST).reverse();
   const where = channel.kind === "im" ? "" : ` in ${ui.nameOf(channel)}`;
   const cards = told.map((m) => {
     const who = el("p.who", el("b", ui.store.person(m.user).real_name + where), clock(when(m)));

@@ -122,7 +122,8 @@ export class Timeline {
       if (newDay) items.push(divider(`day-${m.ts}`, today, "day"));
       if (m === fresh) items.push(divider("new", "New", "new"));
       const head = newDay || m === fresh || !before || before.ts === this.thread || !together(before, m);
-      items.push({ key: m.ts, sig: [m, head], draw: () => drawMessage(this.ui, m, head, Boolean(this.thread)) });
+      const parent = m.broadcast && channel.messages.find((one) => one.ts === m.thread_ts)?.text;
+      items.push({ key: m.ts, sig: [m, head, parent], draw: () => drawMessage(this.ui, m, head, Boolean(this.thread)) });
       if (this.thread && m.ts === this.thread && all.length > 1) items.push(divider("count", count(all.length - 1, "reply", "replies"), "day"));
       before = m;
     }

@@ -8,7 +8,7 @@ const LOOK_MS = 400;
 export function mountTour(host, store) {
   const ring = el("div.tour-ring", { hidden: true, "aria-hidden": "true" });
   document.body.append(ring);
-  const heading = el("h2.tour-title");
+  const heading = el("h2.tour-title", { tabindex: -1 });
   const news = el("p.hidden", { role: "status" });
   const body = el("div");
   host.append(heading, news, body);
@@ -21,11 +21,11 @@ export function mountTour(host, store) {
     const held = body.contains(document.activeElement);
     drawn = sig;
     const done = tour.tasks.filter((t) => t.state === "done");
-    heading.textContent = `Your first rollback${tour.on && !tour.over ? `: ${done.length + 1} of ${tour.tasks.length}` : ""}`;
+    heading.textContent = `Your first rollback${tour.on && tour.now ? `: ${tour.tasks.findIndex((t) => t.id === tour.now) + 1} of ${tour.tasks.length}` : ""}`;
     body.replaceChildren(fragment(!tour.on ? again(post, "Take the tour") : tour.over ? ending(tour, post) : present(tour, post), overview(tour)));
     const last = done.at(-1);
     news.textContent = last ? `Done: ${last.title}.` : "";
-    if (held) (body.querySelector("input") ?? body.querySelector("button"))?.focus();
+    if (held) (body.querySelector("input") ?? heading).focus();
     look();
   };
   const look = () => place(ring, store, host);
@@ -42,7 +42,7 @@ function present(tour, post) {
   const next = button(task.leave || "Skip this task", () => post({ do: "next" }), { class: !task.leave && "quiet" });
   return [
     learned && el("p.learned", learned),
-    el("p", el("strong", task.title), " ", task.says),
+    el("p", el("strong", task.title), ". ", task.says.split("`").map((part, n) => (n % 2 ? el("code", part) : part))),
     task.ask && question(task, post),
     el("details", el("summary", "Hint"), el("p", task.hint)),
     el("div.pair", next, button("End the tour", () => post({ do: "skip" }), { class: "quiet" })),
@@ -62,7 +62,7 @@ function question(task, post) {
 
 function ending(tour, post) {
   const done = tour.tasks.filter((t) => t.state === "done").length;
-  return [el("p", `${done} of ${tour.tasks.length} done, in ${spell(tour.took)}.`), again(post, "Start again")];
+  return [el("p", `${done} of ${tour.tasks.length} done, in ${spell(tour.took)}. Now break something: see Incident.`), again(post, "Start again")];
 }
 
 const again = (post, text) => el("div.pair", button(text, () => post({ do: "restart" })));
@@ -83,11 +83,15 @@ const spell = (seconds) => seconds < 60 ? `${Math.round(seconds)} s` : `${Math.f
 /** Puts the ring around what the present task is about: first the person, then the place, then the thing itself. */
 function place(ring, store, host) {
   const tour = store.state?.tour ?? {};
-  const task = tour.on ? tour.tasks?.find((t) => t.id === tour.now) : null;
-  let where = task && host.offsetParent ? task.where : null;
-  if (where && task.user !== store.me && task.id !== "harm") where = "#act-as";
-  const instead = where === task?.where ? (task.id === "harm" ? '#panel-toggle[aria-expanded="false"]' : `[data-channel="${task.channel}"]`) : null;
-  const target = (where && visible(where)) || (instead && visible(instead));
+  const task = tour.on && host.offsetParent && tour.tasks?.find((t) => t.id === tour.now);
+  const here = task && (task.user === store.me || task.id === "harm");
+  const instead = !here ? ".menu" : task.id === "harm" ? '#panel-toggle[aria-expanded="false"]' : `[data-channel="${task.channel}"]:not(.here)`;
+  const target = task && (visible(here ? task.where : "#act-as") ?? visible(instead));
+  const last = here && [...document.querySelectorAll(task.where)].at(-1);
+  if (last && ring.dataset.shown !== task.id) {
+    ring.dataset.shown = task.id;
+    if (!target) last.scrollIntoView({ block: "nearest" });
+  }
   ring.hidden = !target;
   if (!target) return;
   const box = target.getBoundingClientRect();
