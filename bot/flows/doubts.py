@@ -59,7 +59,9 @@ def _live_already(body: PlanBody) -> list[str]:
 
 
 def _of_release(k: Known) -> list[str]:
-    said = [*(k.release.warnings if k.release else []), *(k.moment.warnings if k.moment else [])]
+    lost = tuple(f"{name}: " for name, found in k.seen.readiness.items() if found.status == "not_ready")
+    warned = [*(k.release.warnings if k.release else []), *(k.moment.warnings if k.moment else [])]
+    said = [warning for warning in warned if not warning.startswith(lost)]  # what can't be restored has no date
     if k.moment and k.moment.expected:
         said.append(f"the served sample of this release is {EXPECTED}")
     if k.body.purpose == Purpose.rollback and k.moment is None and any(s.kind in DATA_SIDE for s in k.body.steps):

@@ -162,8 +162,10 @@ def held(conn: sa.Connection) -> list[tuple[str, int]]:
 
 
 def leave(conn: sa.Connection, run: Run, left: list[Left], now: datetime, remind_at: datetime) -> None:
-    """Lists what a run left behind."""
+    """Lists what a run left behind; what an earlier run left of the same is said by this one from now on."""
     for item in left:
+        if item.what != "review":
+            close_left(conn, run.feature, item.what, item.component, now)
         conn.execute(
             sa.insert(t.left_behind).values(
                 run=run.id,

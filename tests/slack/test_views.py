@@ -108,6 +108,26 @@ def test_the_first_line_says_where_the_run_stands(name: str, ending: str) -> Non
     assert first_line(STATES[name]) == f"driver_stats v13 -> v12 · PRODUCTION · {ending}"
 
 
+def test_what_was_left_out_and_does_not_fit_is_said_to_the_end() -> None:
+    """A verified rollback without a part says so in its first line; that its parts do not fit stands on both."""
+    seen = plan(doubts=["MIXED: model 13 stays and may ask for what the definition will lack: rating"])
+    part = replace(
+        STATES["done"], plan=seen.model_copy(update={"body": seen.body.model_copy(update={"without": ["model"]})})
+    )
+    assert first_line(part).endswith("DONE 03:15, verified without model")
+    for view in (card, outcome):
+        assert seen.seen.doubts[0] in words(view(part).blocks)
+        assert "MIXED" not in str(words(view(STATES["done"]).blocks))
+
+
+def test_what_can_not_be_planned_has_its_details() -> None:
+    """Also where nothing can be offered instead: the reasons stand there whole."""
+    blocked = STATES["not restorable"]
+    assert blocked.plan is not None
+    nothing = blocked.plan.model_copy(update={"seen": blocked.plan.seen.model_copy(update={"offers": []})})
+    assert [b["action_id"] for b in buttons.for_card(replace(blocked, plan=nothing))] == ["details"]
+
+
 def test_what_was_undone_can_be_restored_again_while_it_is_held() -> None:
     """What is there now, and what the rollback had brought; the buttons stand as long as the hold."""
     scene = STATES["done, things left"]

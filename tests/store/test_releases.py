@@ -129,6 +129,15 @@ async def left_by(store: Store, run: int, *what: str) -> None:
     await store.write(leave)
 
 
+async def test_what_two_runs_left_is_said_by_the_later_one(store: Store) -> None:
+    """The same flag is off once, however many runs left it so; a review is each run's own."""
+    one, two = await a_run(store), await a_run(store, to="v2")
+    await left_by(store, one, "flag", "review")
+    await left_by(store, two, "flag", "review")
+    left = await store.read(lambda c: releases.left(c, feature="fares"))
+    assert [(r["run"], r["what"]) for r in left] == [(one, "review"), (two, "flag"), (two, "review")]
+
+
 async def test_what_is_left_behind_is_listed_until_it_is_put_right(store: Store) -> None:
     """Closing a thing closes it for all runs of the feature that left it, and for no other feature or thing."""
     one, two, other = await a_run(store), await a_run(store, to="v2"), await a_run(store, "rides")

@@ -23,7 +23,7 @@ def for_card(scene: Scene) -> list[Json]:
         return [button("Resume", RESUME, pressed(scene), "primary"), abort(scene), details(scene)]
     if run.open:
         return [*_pausing(scene), abort(scene), details(scene)] if run.planned_at else []
-    if run.status == Status.refused and scene.plan and scene.plan.seen.offers:
+    if run.status == Status.refused and scene.plan:
         return [*_offers(scene), details(scene)]
     return afterwards(scene)
 

@@ -6,7 +6,7 @@ from bot.core.commands import Purpose
 from bot.core.policy import Requirement
 from bot.core.run import Run, Status, clocks, verdict
 from bot.core.target import Accuracy
-from bot.core.text import hhmm, span
+from bot.core.text import hhmm, listed, span
 from bot.slack.views import planned
 from bot.slack.views.buttons import for_card
 from bot.slack.views.words import Json, Scene, Shown, actions, place, said, section, subject, who
@@ -67,7 +67,7 @@ def _ended(scene: Scene) -> str:
         case Status.succeeded if run.mode == "dry_run":
             return f"dry run done{at}, nothing was changed"
         case Status.succeeded:
-            return f"DONE{at}" + (", verified" if run.verified_at else "")
+            return f"DONE{at}" + (f", verified{_without(scene)}" if run.verified_at else "")
         case Status.expired:
             return f"EXPIRED{at}, nobody decided in time"
         case Status.aborted | Status.rejected:
@@ -76,6 +76,17 @@ def _ended(scene: Scene) -> str:
             return f"NOT RESTORABLE{at}"
         case _:
             return f"{run.status.upper()}{at}"
+
+
+def _without(scene: Scene) -> str:
+    """What was left out was not verified either."""
+    left_out = scene.plan.body.without if scene.plan and scene.run.purpose == Purpose.rollback else []
+    return f" without {listed(left_out)}" if left_out else ""
+
+
+def mixed(scene: Scene) -> list[str]:
+    """The card's warning that the parts do not fit together outlives the approval."""
+    return [doubt for doubt in scene.plan.seen.doubts if doubt.startswith("MIXED")] if scene.plan else []
 
 
 def _lines(scene: Scene) -> list[str]:
@@ -89,7 +100,7 @@ def _lines(scene: Scene) -> list[str]:
     elif run.started_at is None:
         lines += [_why(run), *_unplayed(scene)]
     else:
-        lines += [_why(run), times(run), read_back(run), left(scene)]
+        lines += [_why(run), *mixed(scene), times(run), read_back(run), left(scene)]
     return [line for line in lines if line]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.core.run import Run, RunStep, verdict
 from bot.core.text import listed
 from bot.slack.views import buttons
-from bot.slack.views.card import approved, asked, first_line, glass, left, read_back, times
+from bot.slack.views.card import approved, asked, first_line, glass, left, mixed, read_back, times
 from bot.slack.views.words import Scene, Shown, actions, context, said, sections, subject
 
 
@@ -14,6 +14,7 @@ def outcome(scene: Scene) -> Shown:
     run = scene.run
     lines = [
         f"{run.name}: {first_line(scene)}",
+        *mixed(scene),
         times(run),
         read_back(run),
         *_now(run),
