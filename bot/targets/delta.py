@@ -183,8 +183,7 @@ class DeltaDataset(BaseModel):
         storage = Storage(live.uri, live.options)
         checked = check(storage, held.files, held.refs, call.blobs, copies=True)
         since = self._vacuumed(live, held.version) or f"; all was there on {held.capture.taken_at:%Y-%m-%d %H:%M} UTC"
-        reasons = [f"{lost}{since}" for lost in checked.lost[:1]]  # a card has room for one of those names
-        reasons += [f"and {len(checked.lost) - 1:,} more of its files"] if checked.lost[1:] else []
+        reasons = [f"{lost}{since}" for lost in checked.lost]
         reasons += [f"deletion vectors: {NO_DELETION_VECTORS}"] if live.deletion_vectors else []
         if live.id != held.table_id:
             reasons.append(f"{live.uri} is another table than the one captured: made anew at the same place")

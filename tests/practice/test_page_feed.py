@@ -11,6 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.errors import RollbotError
 from bot.practice.page import PracticePage
+from bot.practice.page.keeper import Keeper
 from bot.practice.page.panels import NoPanel
 from bot.practice.page.streams import MOST, Stream, Streams
 from bot.practice.slack_server import PracticeSlack
@@ -243,6 +244,41 @@ async def test_the_bot_comes_back(tab: Opens, page: PracticePage, monkeypatch: p
     await page.slack.wait_for(lambda: connected)
     told = [d["alive"] for _, d in await ana.all_until_now("bot")]
     assert told == [True, False, False, True] and (await ana.state())["bot"] == {"alive": True}
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+
+
+class Frail(Toy):
+    """It starts at the third attempt: at the first the machine has no room, after the second it ends at once."""
+
+    async def start(self) -> None:
+        self.starts += 1
+        if self.starts == 1:
+            raise OSError("no room")
+        self.over, self.alive = asyncio.Event(), True
+        if self.starts == 2:
+            self.kill()
+
+
+async def test_a_bot_that_ends_while_it_starts_is_started_again(page: PracticePage, monkeypatch: Any) -> None:
+    """Neither a machine without room nor a bot that ends before it is connected keeps it away; the page says why."""
+    monkeypatch.setattr("bot.practice.page.keeper.PAUSE_S", 0.0)
+    frail, states, back = Frail(), list[Any](), asyncio.Event()
+
+    async def connect() -> None:
+        if frail.starts < 3:
+            await asyncio.Event().wait()
+
+    def changed() -> None:
+        states.append(keeper.state())
+        if keeper.alive:
+            back.set()
+
+    keeper = Keeper(frail, connect, changed)
+    keeping = asyncio.create_task(keeper.run())
+    keeper.kill()
+    await asyncio.wait_for(back.wait(), 5.0)
+    assert [s.get("note", "")[:19] for s in states] == ["", "no room", "The bot ended again", ""]
     keeping.cancel()
     await asyncio.gather(keeping, return_exceptions=True)
 

@@ -51,13 +51,25 @@ class Keeper:
     async def _bring_back(self) -> None:
         try:
             await self._process.start()
-            await self._connect()
-        except RollbotError as failed:
-            self._say(alive=False, note=failed.message)
+            await self._joined()
+        except (RollbotError, OSError) as failed:
+            self._say(alive=False, note=str(failed))
             await self._process.stop()
             await asyncio.sleep(PAUSE_S)
         else:
             self._say(alive=True)
+
+    async def _joined(self) -> None:
+        """Connected. Raises RollbotError if it has ended before that, which connecting would not notice."""
+        tasks = [asyncio.ensure_future(work) for work in (self._connect(), self._process.ended())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if not tasks[0].done():
+                raise RollbotError("The bot ended again before it heard Slack. It is started once more.")
+            await tasks[0]
+        finally:
+            for task in tasks:
+                task.cancel()
 
     def _say(self, *, alive: bool, note: str = "") -> None:
         if (alive, note) != (self.alive, self._note):

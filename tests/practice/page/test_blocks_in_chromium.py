@@ -16,6 +16,7 @@ from tests.practice.page.browser import Blank, blank_page
 from tests.practice.page.stage import STAGE, blank, browser, draw, modal, opened, serious, text, told
 from tests.slack import scenes
 
+TOUR = ("skipped", "open", "done", "done")
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 STATES = scenes.all_states()
 
@@ -257,3 +258,36 @@ async def test_nothing_serious_for_people_who_cannot_see_it(browser: Browser, lo
         await expect(page.get_by_role("dialog")).to_be_visible()
         assert await serious(page) == []
         assert made.faults == [] and made.foreign == []
+
+
+async def test_the_tour_names_the_task_that_is_open(blank: Blank) -> None:
+    """By its own number, also if later tasks are done already or earlier ones were skipped."""
+    tasks = [{"id": i, "title": i, "says": "", "state": s, "took": None} for i, s in zip("abcd", TOUR, strict=True)]
+    tour = {"on": True, "over": False, "now": "b", "took": 0, "tasks": tasks}
+    script = "const {mountTour} = await import('/page/static/tour.js'); mountTour(place, {state: {tour: given[0]}, "
+    await blank.call(script + "subscribe() {}});", tour)
+    await expect(blank.page.locator(".tour-title")).to_have_text("Your first rollback: 2 of 4")
+
+
+async def test_who_presses_second_sees_what_came_of_it(blank: Blank) -> None:
+    """Refused because another was at work, and that is over by now: not that it was not done."""
+    act = {
+        "name": "slow",
+        "title": "Slow",
+        "says": "",
+        "undo": "Fast",
+        "back": "",
+        "state": "available",
+        "result": "it",
+    }
+    script = """const {mountIncident} = await import('/page/static/incident.js');
+      const draws = [], act = {...given[0], error: "", at: 0};
+      const post = async () => {
+        Object.assign(act, {state: "done", at: Date.now() / 1000 + 1});
+        draws.forEach((draw) => draw());
+        return {ok: false, error: "still at work"};
+      };
+      mountIncident(place, {state: {incident: {acts: [act]}}, post, subscribe: (_, draw) => draws.push(draw)});"""
+    await blank.call(script, act)
+    await blank.page.get_by_role("button", name="Slow").click()
+    await expect(blank.page.locator(".came")).to_contain_text("Done")

@@ -78,9 +78,11 @@ function makeAct(first, store, list) {
   const note = el("p.came", { role: "status" });
   const says = el("p.muted", first.says);
   let failed = "";
+  let over = 0;
   const post = async (body) => {
+    const pressed = Date.now() / 1000;
     const answer = await store.post("/page/incident", body);
-    failed = answer.ok ? "" : (answer.error ?? "It did not work.");
+    failed = answer.ok || over > pressed ? "" : (answer.error ?? "It did not work."); // else it was another's press
     note.dispatchEvent(new Event("failed", { bubbles: true }));
   };
   const press = button(first.title, () => post({ do: first.name }));
@@ -90,6 +92,7 @@ function makeAct(first, store, list) {
     if (undo === document.activeElement && !inEffect) press.focus();
     undo.hidden = !act.undo || !(inEffect || (act.state === "running" && !undo.hidden));
     const busy = act.state === "running";
+    over = act.at;
     const error = act.error || failed;
     if (busy) failed = "";
     for (const one of [press, undo]) {

@@ -21,7 +21,7 @@ export function mountTour(host, store) {
     const held = body.contains(document.activeElement);
     drawn = sig;
     const done = tour.tasks.filter((t) => t.state === "done");
-    heading.textContent = `Your first rollback${tour.on && tour.now ? `: ${tour.tasks.findIndex((t) => t.id === tour.now) + 1} of ${tour.tasks.length}` : ""}`;
+    heading.textContent = `Your first rollback${tour.on && !tour.over ? `: ${tour.tasks.findIndex((t) => t.id === tour.now) + 1} of ${tour.tasks.length}` : ""}`;
     body.replaceChildren(fragment(!tour.on ? again(post, "Take the tour") : tour.over ? ending(tour, post) : present(tour, post), overview(tour)));
     const last = done.at(-1);
     news.textContent = last ? `Done: ${last.title}.` : "";
