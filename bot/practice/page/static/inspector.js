@@ -93,9 +93,5 @@ function opened(entry) {
 
 function json(title, value) {
   const text = JSON.stringify(value, null, 2) ?? "null";
-  const copy = button("Copy", async () => {
-    await navigator.clipboard?.writeText(text).catch(() => {});
-    copy.textContent = "Copied";
-  }, { label: `Copy: ${title}` });
-  return [el("div.pair", el("span", title), copy), el("pre", { tabindex: 0, role: "region", label: title }, text)];
+  return [el("div", title), el("pre", { tabindex: 0, role: "region", label: title }, text)];
 }
