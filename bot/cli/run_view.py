@@ -117,7 +117,8 @@ async def show(name: RunName, *, as_json: AsJson = False) -> None:
     line(stands(run))
     line(f"Asked for by {run.requester.id}" + (f": {run.reason}" if run.reason else ""))
     for nod in run.nods:
-        line(f"{'Approved' if nod.yes else 'Rejected'} by {nod.person}")
+        void = "" if nod in run.present_nods else " (of an earlier plan: it no longer counts)"
+        line(f"{'Approved' if nod.yes else 'Rejected'} by {nod.person}{void}")
     if run.glass:
         line(f"Run WITHOUT APPROVAL by {run.glass.person}: {run.glass.reason}")
     rows = [(s.n, s.verb, s.component, s.status, _span(s), s.error or s.note) for s in run.steps]
