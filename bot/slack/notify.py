@@ -33,7 +33,8 @@ class Notices:
 
     async def follow(self, scene: Scene) -> None:
         run = scene.run
-        state: _State = (run.status, run.waiting_for, run.plan_digest, len(run.nods), run.glass is not None)
+        begun, glass = run.started_at is not None, run.glass is not None
+        state: _State = (run.status, run.waiting_for, run.plan_digest, len(run.nods), begun, glass)
         moved = self._seen.get(run.id) != state
         if not moved and run.id not in self._untold:
             return

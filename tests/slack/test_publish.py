@@ -5,18 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bot.core.commands import Abort, RunAnyway
-from bot.core.run import Status
+from bot.core.run import Happened, Run, Status
 from bot.practice.slack_server import PracticeSlack, Seed, default_seed
 from bot.practice.slack_server.seed import SeedGroup, SeedUser
 from bot.slack.client import SlackClient, Unsendable
 from bot.slack.origin import answerable
 from bot.slack.pace import Pace
 from bot.slack.publish import Publisher
-from bot.store import messages, occurrences
+from bot.store import messages, occurrences, runs
 from bot.store.write import Connection
 from tests.services import FakeClock
 from tests.slack.office import ANA, BEN, CLEO, INC, LEA, PLAT, SECRET, Office, actions, key_of, open_office
@@ -192,6 +193,23 @@ async def test_what_is_left_is_said_until_it_is_not(office: Office) -> None:
     await office.house.store.write(lambda c: _want(c, "R-1:left:2", "left", office.clock))
     await office.publish()
     assert office.slack.thread(INC, card.ts)[-1].ts == said.ts and not await office.due()
+
+
+async def test_an_approvers_copy_follows_the_run_into_its_steps(office: Office) -> None:
+    """Once the steps have begun it says so, and not for the whole run that it is starting."""
+    await office.waiting()
+    now = office.clock.now()
+    for moved, said in (
+        ({"status": Status.running, "waiting_for": None}, "starting"),
+        ({"started_at": now}, "running"),
+    ):
+        await office.house.store.write(partial(runs.change, run=1, move=partial(_moved, moved), now=now))
+        await office.publish()
+        assert f" · {said}" in office.slack.dms(BEN)[0].text
+
+
+def _moved(changes: dict[str, Any], run: Run) -> tuple[Run, list[Happened]]:
+    return run.to(**changes), []
 
 
 async def test_what_was_undone_is_restored_again_by_one_press(office: Office) -> None:
