@@ -106,7 +106,8 @@ class Applier:
             verdict = rules.Allowed()
         if control and (busy := await world.store.read(lambda c: runs.at_work(c, command.feature))):
             # Nothing is held yet that could be let go, and who may is known only then.
-            why = f"{listed(busy)} is changing {command.feature} now: {command.purpose} it when that has ended"
+            wish = "restore" if repeats else command.purpose
+            why = f"{listed(busy)} is changing {command.feature} now: {wish} it when that has ended"
             verdict = rules.Refused(rule="a run is at work", why=why)
         now, refused = world.now(), isinstance(verdict, rules.Refused)
 

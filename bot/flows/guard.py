@@ -45,9 +45,8 @@ class Guard:
         return said
 
     async def _look(self, feature: str, number: int) -> int:
-        read = self._world.store.read
-        run, busy = await read(lambda c: (runs.load(c, number), runs.at_work(c, feature)))
-        if run is None or busy or not _proved(run):
+        run = await self._world.store.read(lambda c: None if runs.at_work(c, feature) else _holding(c, feature, number))
+        if run is None:
             return 0
         moved = {step.component: now for step in _brought(run) if (now := await self._now(run, step))}
         return await self._world.store.write(partial(self._tell, run, moved)) if moved else 0
@@ -67,6 +66,8 @@ class Guard:
     def _tell(self, run: Run, moved: dict[str, str], conn: Connection) -> int:
         """In the run's thread and the feature's channel, once for each state that is found."""
         now, key = self._world.now(), f"{run.name}:drift:{digest_of(moved)[7:19]}"
+        if runs.at_work(conn, run.feature) or _holding(conn, run.feature, run.id) is None:
+            return 0  # a run of ours began while it was looked at
         if not occurrences.claim(conn, key, now):
             return 0
         home = ""
@@ -83,9 +84,17 @@ class Guard:
         return 1
 
 
-def _proved(run: Run) -> bool:
-    """A rollback that was verified: what it brought is what should be there."""
-    return (run.purpose, run.mode, run.status) == (Purpose.rollback, "live", Status.succeeded) and bool(run.verified_at)
+def _holding(conn: Connection, feature: str, number: int) -> Run | None:
+    """The run of this number, if what it brought is what should be there: a verified rollback that holds the feature,
+    and after which nothing was taken back any more, not even half-way or put back and accepted by a person."""
+    run, hold = runs.load(conn, number), releases.hold(conn, feature)
+    if run is None or run.feature != feature or not hold or hold["run"] != run.name:
+        return None
+    verified = (run.purpose, run.mode, run.status) == (Purpose.rollback, "live", Status.succeeded) and run.verified_at
+    back = (Purpose.rollback, Purpose.put_back)
+    newest = runs.newest(conn, feature=feature)
+    last = next((r.id for r in newest if r.purpose in back and r.mode == "live" and r.started_at), None)
+    return run if verified and last == run.id else None
 
 
 def _brought(run: Run) -> list[RunStep]:
@@ -94,12 +103,12 @@ def _brought(run: Run) -> list[RunStep]:
 
 async def again(world: World, run: Run, request: Request, steps: Iterable[PlanStep], to: dict[str, Capture]) -> str:
     """Why this needs no new approval; empty if it does. It repeats a verified rollback to the letter (the same release,
-    the same captures, nothing left out) while that one still holds the feature."""
+    the same captures, nothing left out) while that one still holds the feature and is the last word on it."""
     if run.purpose != Purpose.rollback or request.of_run is None or run.mode != "live":
         return ""
     number = request.of_run
-    first, hold = await world.store.read(lambda c: (runs.load(c, number), releases.hold(c, run.feature)))
-    if first is None or first.feature != run.feature or not _proved(first) or not hold or hold["run"] != first.name:
+    first = await world.store.read(lambda c: _holding(c, run.feature, number))
+    if first is None:
         return ""
     approved = {(s.component, s.to.digest) for s in first.steps if s.verb == Verb.restore and s.to}
     wanted = {(s.component, to[s.component].digest) for s in steps if s.verb == Verb.restore and s.component in to}

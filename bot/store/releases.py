@@ -247,7 +247,7 @@ def sharing(conn: sa.Connection, feature: str, resources: dict[str, str]) -> lis
 
 
 def runs_that_left(conn: sa.Connection, feature: str, since: datetime, limit: int = 20) -> list[int]:
-    """The newest runs that left something behind which still is, or was until ``since``."""
+    """The newest runs that left something behind which still is, or still was at ``since``."""
     lately = sa.or_(t.left_behind.c.closed_at.is_(None), t.left_behind.c.closed_at >= iso(since))
     left_some = sa.exists().where(t.left_behind.c.run == t.runs.c.id, lately)
     query = sa.select(t.runs.c.id).where(t.runs.c.feature == feature, left_some)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.core.commands import Purpose, Request
+from bot.core.commands import Accept, Purpose, Request
 from bot.core.run import Run, Status
 from bot.flows.guard import Guard
 from bot.store import messages, releases
@@ -77,6 +77,25 @@ async def test_without_the_hold_it_needs_approval_and_nothing_is_said(company: C
     company.put_model(9)
     assert await Guard(company.house.world).when_due() == 0
     assert (await again(company, back, BEN)).waiting_for == "approval"
+
+
+async def test_what_people_put_back_and_accepted_is_not_undone_without_approval(company: Company, back: Run) -> None:
+    """Put back half-way and accepted by a person, the hold stays, and the rollback before it is no authority any more;
+    nor is said that somebody has changed what Rollbot itself did."""
+    house = company.house
+    (company.folder / "half").write_text("3")
+    run = await house.approve(await house.ask("v2", purpose=Purpose.put_back, of_run=back.id))
+    assert run.waiting_for == "person", run.why
+    for _ in ("the restore that failed", "what it is now, read back"):
+        await house.say(Accept(run=run.id, reason="we go on from here"), BEN)
+        await house.settle()
+    (company.folder / "half").unlink()
+    assert (await house.run(run.id)).status == Status.degraded
+    hold = await house.store.read(lambda c: releases.hold(c, "fares"))
+    assert hold and hold["run"] == back.name and company.model() != 2
+    assert await Guard(house.world).when_due() == 0
+    repeated = await again(company, back, BEN)
+    assert repeated.waiting_for == "approval", (repeated.status, repeated.why)
 
 
 async def test_a_stranger_restores_nothing_again(company: Company, back: Run) -> None:
