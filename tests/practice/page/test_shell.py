@@ -34,6 +34,18 @@ async def test_a_reload_keeps_place_thread_and_draft(practice: Practice, open_pa
     await expect(page.locator("#act-as")).to_have_value("U0ANA")
 
 
+async def test_a_reload_keeps_what_was_typed_into_a_form(practice: Practice, open_page: OpenPage) -> None:
+    """The form is there again, with the text as it was, and can be sent."""
+    page = await open_page("U0ANA")
+    await say(page, "/rollback form")
+    await page.get_by_label("reason").fill("half a reason")
+    await page.reload()
+    await expect(page.get_by_label("reason")).to_have_value("half a reason")
+    await page.get_by_role("button", name="Go").click()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    assert practice.slack.view_of("U0ANA") is None
+
+
 async def test_unread_is_marked_until_it_is_seen(practice: Practice, open_page: OpenPage) -> None:
     """A channel with news is bold, a mention counts, a line says where the news begin; seen, all of it is over."""
     page = await open_page("U0ANA")

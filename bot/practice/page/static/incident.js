@@ -82,7 +82,7 @@ function makeAct(first, store, list) {
   const post = async (body) => {
     const pressed = Date.now() / 1000;
     const answer = await store.post("/page/incident", body);
-    failed = answer.ok || over > pressed ? "" : (answer.error ?? "It did not work."); // else it was another's press
+    failed = answer.ok || over > pressed ? "" : (answer.error ?? "It did not work."); // or another's press
     note.dispatchEvent(new Event("failed", { bubbles: true }));
   };
   const press = button(first.title, () => post({ do: first.name }));

@@ -1,4 +1,4 @@
-// All that went to and fro between Slack and the bot, and ways to make that hard.
+// What goes between Slack and the bot, and ways to make that hard.
 
 import { button, clockOf, el, sign } from "./dom.js";
 
@@ -91,7 +91,7 @@ function opened(entry) {
   ];
 }
 
-function json(title, value) {
-  const text = JSON.stringify(value, null, 2) ?? "null";
-  return [el("div", title), el("pre", { tabindex: 0, role: "region", label: title }, text)];
-}
+const json = (title, value) => [
+  el("div", title),
+  el("pre", { tabindex: 0, role: "region", label: title }, JSON.stringify(value, null, 2) ?? "null"),
+];

@@ -52,7 +52,7 @@ export class Store {
     });
   }
 
-  /** A hidden tab stops listening: a browser has six connections to one host, for all of its tabs together. */
+  /** A hidden tab stops listening: all tabs of a browser share six connections to a host. */
   listen(wanted) {
     if (wanted) return void (this.#source ?? this.connect());
     this.#source?.close();
@@ -195,7 +195,7 @@ export class Store {
     }
   }
 
-  /** Something that only this person sees, here and now, as Slackbot says what went wrong. */
+  /** Something that only this person sees, as Slackbot says what went wrong. */
   note(id, text, details, thread_ts) {
     const last = this.channel(id).messages.at(-1)?.ts ?? String(Date.now() / 1000);
     const ts = `${last.split("~")[0]}~${String(++notes).padStart(4, "0")}`;

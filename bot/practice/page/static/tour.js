@@ -62,7 +62,7 @@ function question(task, post) {
 
 function ending(tour, post) {
   const done = tour.tasks.filter((t) => t.state === "done").length;
-  return [el("p", `${done} of ${tour.tasks.length} done, in ${spell(tour.took)}. Now break something: see Incident.`), again(post, "Start again")];
+  return [el("p", `${done} of ${tour.tasks.length} done in ${spell(tour.took)}. Now break something: see Incident.`), again(post, "Start again")];
 }
 
 const again = (post, text) => el("div.pair", button(text, () => post({ do: "restart" })));

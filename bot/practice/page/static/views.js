@@ -6,7 +6,9 @@ import { button, el, fragment, giveFocus, onceShown, uid, whereFocus } from "./d
 import { words } from "./mrkdwn.js";
 
 const MOST_REMEMBERED = 20;
-const typed = new Map(); // view id -> what was filled in there, by block and action
+// What was filled in, by view, block and action; a reload keeps it.
+const typed = new Map(JSON.parse(sessionStorage.typed ?? "[]").map(([id, held]) => [id, new Map(held)]));
+addEventListener("pagehide", () => (sessionStorage.typed = JSON.stringify([...typed].map(([id, held]) => [id, [...held]]))));
 
 function draftsOf(id) {
   const held = typed.get(id) ?? new Map();
@@ -62,7 +64,7 @@ function begin(dialog, view, inputs, last) {
 // What a person has filled in is not part of it: that stands in the fields already.
 const looks = (view) => JSON.stringify([view.blocks, view.title, view.submit, view.close, view.errors, view.depth]);
 
-/** A modal as a <dialog> that opens once it is in the document; the very one that is there if the view looks the same. `onSubmit` may answer {ok, error, details}. */
+/** A modal as a <dialog> that opens once it is in the document; the one that is there if the view looks the same. */
 export function drawModal(view, ctx) {
   const last = lastDrawn(view.id);
   if (last?.old.looks === looks(view)) return last.old;
