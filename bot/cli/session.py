@@ -125,14 +125,15 @@ class Session:
 
     async def until(self, item: int) -> dict[str, object]:
         """What came of an inbox row."""
-        waited = 0.0
-        while waited < PATIENCE_S:
+        loop = asyncio.get_running_loop()
+        began, hinted = loop.time(), self.worker is not None
+        while (waited := loop.time() - began) < PATIENCE_S:
             result = await self.parts.store.read(lambda c: inbox.result_of(c, item))
             if result is not None:
                 return result
-            await asyncio.sleep(0.1)
-            waited += 0.1
-            if self.worker is None and HINT_S <= waited < HINT_S + 0.1:
+            await asyncio.sleep(0.1)  # another process writes the answer, and tells nobody
+            if not hinted and waited >= HINT_S:
+                hinted = True
                 note("still waiting: reading the systems takes as long as it takes, if 'rollbot serve' is running")
         raise RollbotError("no worker has applied this yet; it stays in the inbox. Is 'rollbot serve' running?")
 

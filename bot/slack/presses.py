@@ -94,14 +94,12 @@ async def _reject(press: Press) -> After:
     return await _take(press, (Decide(run=run.id, yes=False, digest=press.digest), f"{run.name}: your no is noted"))
 
 
-async def _retry(press: Press) -> After:
-    run = await press.run()
-    return await _take(press, (Retry(run=run.id), f"{run.name}: trying again"))
+def _controls(make: type[Abort | Pause | Resume | Retry], doing: str) -> Callable[[Press], Awaitable[After]]:
+    async def handler(press: Press) -> After:
+        run = await press.run()
+        return await _take(press, (make(run=run.id), f"{run.name}: {doing}"))
 
-
-async def _abort(press: Press) -> After:
-    run = await press.run()
-    return await _take(press, (Abort(run=run.id), f"{run.name}: aborting"))
+    return handler
 
 
 async def _restore_again(press: Press) -> After:
@@ -110,16 +108,6 @@ async def _restore_again(press: Press) -> After:
     again = _of_run(run, Purpose.rollback, press.origin.channel)
     request = again.model_copy(update={"to": run.to_version or "", "reason": f"{run.name} was undone"})
     return await _take(press, (request, planning(request)))
-
-
-async def _pause(press: Press) -> After:
-    run = await press.run()
-    return await _take(press, (Pause(run=run.id), f"{run.name}: pausing"))
-
-
-async def _resume(press: Press) -> After:
-    run = await press.run()
-    return await _take(press, (Resume(run=run.id), f"{run.name}: going on"))
 
 
 async def _put_back(press: Press) -> After:
@@ -225,11 +213,11 @@ PRESSES: dict[str, Callable[[Press], Awaitable[After]]] = {
     buttons.STOP_HARM: _asks(Purpose.stop),
     buttons.DETAILS: _details,
     buttons.RUN_ANYWAY: _run_anyway,
-    buttons.RETRY: _retry,
-    buttons.ABORT: _abort,
+    buttons.RETRY: _controls(Retry, "trying again"),
+    buttons.ABORT: _controls(Abort, "aborting"),
     buttons.RESTORE_AGAIN: _restore_again,
-    buttons.PAUSE: _pause,
-    buttons.RESUME: _resume,
+    buttons.PAUSE: _controls(Pause, "pausing"),
+    buttons.RESUME: _controls(Resume, "going on"),
     buttons.PUT_BACK: _put_back,
     buttons.LIFT: _asks(Purpose.lift),
     buttons.ENABLE: _enable,
