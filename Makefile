@@ -12,7 +12,7 @@ SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
 QUICK  := tests/core tests/house $(wildcard tests/slack/test_lint*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench faults pictures lock
+.PHONY: help setup demo test check format bench faults simulate pictures lock
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench: $(STAMP) ## Measure, and print the numbers beside what is promised
 
 faults: $(STAMP) ## Kill, stall and cut it, the long way
 	ROLLBOT_FAULTS=all $(PYTEST) $(SPREAD) tests/faults
+
+simulate: $(STAMP) ## 10,000 nights in virtual time; a failing seed is named (SEED=N reads that one line by line)
+	$(BIN)/python -m tests.faults.simulate $(if $(SEED),--seed $(SEED),--count 10000)
 
 pictures: $(STAMP) ## Take the README's pictures anew, from the practice workspace in Chromium
 	ROLLBOT_PICTURES=docs/pictures $(PYTEST) tests/practice/page/test_whole_incident.py -k tour

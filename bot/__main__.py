@@ -21,6 +21,11 @@ COMMANDS = {
     "plan": ("bot.cli.plan", "plan", "What a rollback would do now. Changes nothing. Exit 3 if it cannot be restored."),
     "gate": ("bot.cli.gate", "gate", "For CI: may this feature be deployed now? Exit 4 while it is held."),
     "run": ("bot.cli.run", "app", "Ask for a rollback, decide, watch, put back."),
+    "drill": (
+        "bot.cli.drill",
+        "drill",
+        "Practise a rollback with its approvals, in sandboxes: production is not touched.",
+    ),
     "audit": ("bot.cli.audit", "app", "The tamper-evident log: export it, and verify an export anywhere."),
 }
 """Name: module, attribute, and the line of help that is shown without importing either."""
@@ -59,8 +64,9 @@ FIRST_STEPS = (
 )
 SETTINGS = (
     "Settings come from the environment: ROLLBOT_DATABASE_URL (sqlite:///rollbot.db), ROLLBOT_PLAYBOOKS (playbooks), "
-    "ROLLBOT_ARTIFACTS (artifacts), ROLLBOT_HOST and PORT (127.0.0.1:3000), ROLLBOT_KEY (who you are at the terminal), "
-    "SLACK_BOT_TOKEN, SLACK_SIGNING_SECRET, SLACK_APP_TOKEN, ROLLBOT_WORKSPACES."
+    "ROLLBOT_ARTIFACTS (artifacts), ROLLBOT_DRIVER (embedded, or dbos), ROLLBOT_HOST and PORT (127.0.0.1:3000), "
+    "ROLLBOT_KEY (who you are at the terminal), SLACK_BOT_TOKEN, SLACK_SIGNING_SECRET, SLACK_APP_TOKEN, "
+    "ROLLBOT_WORKSPACES."
 )
 
 app = typer.Typer(

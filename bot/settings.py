@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.core.errors import Fault
@@ -21,7 +21,7 @@ class Settings(BaseSettings):
     artifacts: str = Field(default="artifacts", alias="ROLLBOT_ARTIFACTS")
     host: str = Field(default="127.0.0.1", alias="ROLLBOT_HOST")
     port: int = Field(default=3000, alias="PORT", ge=0, le=65535)
-    driver: Literal["embedded"] = Field(default="embedded", alias="ROLLBOT_DRIVER")
+    driver: Literal["embedded", "dbos"] = Field(default="embedded", alias="ROLLBOT_DRIVER")
     slack_bot_token: SecretStr = Field(default=SecretStr(""), alias="SLACK_BOT_TOKEN")
     slack_signing_secret: SecretStr = Field(default=SecretStr(""), alias="SLACK_SIGNING_SECRET")
     slack_app_token: SecretStr = Field(default=SecretStr(""), alias="SLACK_APP_TOKEN")
@@ -40,6 +40,13 @@ class Settings(BaseSettings):
         if not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
             raise ValueError("write sqlite:///file.db or postgresql://user@host/database")
         return value.replace("postgres://", "postgresql://", 1)
+
+    @field_validator("driver")
+    @classmethod
+    def _on_this_database(cls, value: str, info: ValidationInfo) -> str:
+        if value == "dbos" and str(info.data.get("database_url", "")).startswith("sqlite"):
+            raise ValueError("dbos needs PostgreSQL: set ROLLBOT_DATABASE_URL=postgresql://..., or leave this one out")
+        return value
 
     @property
     def allowed_workspaces(self) -> frozenset[str]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.core import checkpoint
+from bot.core.errors import MissingExtra
 from bot.core.ports import Membership, People
+from bot.drivers import Driver
+from bot.drivers.embedded import Embedded
 from bot.flows.world import World
 from bot.outside.blobs import BlobStore
 from bot.outside.books import TeamBooks
@@ -72,6 +76,14 @@ class Parts:
         await self.children.stop()
         await self.store.stop()
 
+    def driver(self) -> Driver:
+        """Who calls ``drive`` in this process, as the settings choose. Raises MissingExtra."""
+        if self.settings.driver == "embedded":
+            return Embedded(self.world)
+        with _extra("dbos"):
+            from bot.drivers.dbos import Dbos  # noqa: PLC0415  as below
+        return Dbos(self.world, self.settings.database_url)
+
     def sign(self, size: int, root: bytes) -> str:
         """A signed checkpoint of the log."""
         return checkpoint.sign(size, root, audit_key(self.settings))
@@ -94,6 +106,23 @@ def audit_key(settings: Settings) -> str:
             out.write(key + "\n")
         Path(str(file) + ".pub").write_text(f"{checkpoint.public_key(key)}\n", encoding="utf-8", newline="\n")
     return file.read_text(encoding="utf-8").strip()
+
+
+def migrate_driver(settings: Settings) -> None:
+    """What the chosen driver keeps in the database beside our tables. Raises MissingExtra."""
+    if settings.driver == "dbos" and settings.database_file is None:
+        with _extra("dbos"):
+            from bot.drivers import dbos  # noqa: PLC0415  as long as all the rest, and only where it was chosen
+        dbos.migrate(settings.database_url)
+
+
+@contextlib.contextmanager
+def _extra(name: str) -> Iterator[None]:
+    """Around an import of what this extra brings."""
+    try:
+        yield
+    except ModuleNotFoundError as e:
+        raise MissingExtra(name, str(e.name)) from None
 
 
 def team_books(settings: Settings) -> TeamBooks:
@@ -157,6 +186,7 @@ __all__ = [
     "audit_key",
     "build",
     "load_settings",
+    "migrate_driver",
     "slack_config",
     "team_books",
 ]

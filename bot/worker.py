@@ -10,13 +10,16 @@ from typing import Protocol
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from bot.drivers.embedded import Embedded
+from bot.core.errors import RollbotError
+from bot.drivers import Driver
+from bot.flows import liveness
 from bot.flows.apply import Applier
+from bot.flows.outages import Repeated
 from bot.flows.world import World
 
 log = logging.getLogger(__name__)
 POLL_S = 0.5
-"""Seconds between two looks at the inbox where nobody pokes: rows written by another process."""
+"""Seconds between two looks at the inbox where nobody pokes: the back-up for what another process has written."""
 ACK_FIRST_S = 0.01
 """Seconds between something written and the look at it: whoever wrote gets its answer out first. In one process the
 work that follows would otherwise stand before the ack in the loop (measured: 5 to 10 ms of it)."""
@@ -30,6 +33,10 @@ class Publisher(Protocol):
 
     async def publish_due(self) -> int: ...
 
+    async def rest(self) -> None:
+        """Another process may send at once."""
+        ...
+
 
 Tick = Callable[[], Awaitable[object]]
 
@@ -37,10 +44,12 @@ Tick = Callable[[], Awaitable[object]]
 class Worker:
     """One per process. ``ticks``: what is done every 15 seconds, each on its own."""
 
-    def __init__(self, world: World, publisher: Publisher | None = None, ticks: list[Tick] | None = None) -> None:
+    def __init__(
+        self, world: World, driver: Driver, publisher: Publisher | None = None, ticks: list[Tick] | None = None
+    ) -> None:
         self.world = world
         self.applier = Applier(world)
-        self.driver = Embedded(world)
+        self.driver = driver
         self.publisher = publisher
         self._ticks = ticks or []
         self._inbox = asyncio.Event()
@@ -53,13 +62,16 @@ class Worker:
 
     async def start(self) -> None:
         self.world.store.on_write = self.poke
+        self.world.store.listen()
         await self.driver.start()
         self._tasks = [asyncio.create_task(self._loop(self._inbox, self._apply), name="apply")]
         if self.publisher:
             self._tasks.append(asyncio.create_task(self._loop(self._outbox, self._publish), name="publish"))
+        await liveness.beat(self.world)
+        self._scheduler.add_job(self._alive, "interval", seconds=liveness.BEAT_S, coalesce=True, max_instances=1)
         for tick in self._ticks:
             self._scheduler.add_job(
-                tick, "interval", seconds=TICK_S, coalesce=True, max_instances=1, misfire_grace_time=None
+                self._told(tick), "interval", seconds=TICK_S, coalesce=True, max_instances=1, misfire_grace_time=None
             )
         self._scheduler.start()
 
@@ -95,6 +107,28 @@ class Worker:
             await asyncio.wait(self._tasks)
         await self.applier.stop()
         await self.driver.stop()
+        with contextlib.suppress(RollbotError):
+            await liveness.farewell(self.world)
+            if self.publisher:
+                await self.publisher.rest()
+
+    @staticmethod
+    def _told(tick: Tick) -> Tick:
+        tries = Repeated(tick.__name__, log)
+
+        async def tell() -> None:
+            try:
+                await tick()
+            except Exception as e:  # noqa: BLE001  the next time may be better
+                tries.failed(e)
+            else:
+                tries.worked()
+
+        return tell
+
+    async def _alive(self) -> None:
+        with contextlib.suppress(RollbotError):  # the database is away, and so is whoever would read it
+            await liveness.beat(self.world)
 
     async def _apply(self) -> int:
         self.beat = asyncio.get_running_loop().time()
@@ -104,12 +138,14 @@ class Worker:
         return await self.publisher.publish_due() if self.publisher else 0
 
     async def _loop(self, event: asyncio.Event, work: Callable[[], Awaitable[int]]) -> None:
+        tries = Repeated(work.__name__.strip("_"), log)
         while True:
             event.clear()
             try:
                 busy = await work()
-            except Exception:
-                log.exception("%s failed", work.__name__)
+                tries.worked()
+            except Exception as e:  # noqa: BLE001  the next time may be better
+                tries.failed(e)
                 busy = 0
             if not busy:
                 with contextlib.suppress(TimeoutError):

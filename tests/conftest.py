@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.flows.kept import end_servers
 from tests.services import FakeClock, Postgres, Redis, absent, postgres_binaries, redis_binary
+
+# Before any test imports them: what they assert is said in full then.
+pytest.register_assert_rewrite("tests.targets.contract", "tests.targets.contract_reading", "tests.targets.world")
 
 # A busy machine is no failing test. Under CI Hypothesis has a profile of its own, which is also repeatable.
 settings.register_profile("here", deadline=None)
@@ -23,7 +27,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-WHOLE = {"test_kill_steps.py", "test_demo.py", "test_whole_rollback.py", "test_whole_incident.py"}
+WHOLE = {
+    "test_kill_steps.py",
+    "test_kill_replicas.py",
+    "test_frozen_replicas.py",
+    "test_demo.py",
+    "test_whole_rollback.py",
+    "test_whole_incident.py",
+}
 """Files whose tests start a whole platform each; one keeps both cores busy for minutes."""
 
 
@@ -37,6 +48,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     place = {file: float(n) for n, file in enumerate(others)}
     place |= {file: n * len(others) / len(whole) - 0.5 for n, file in enumerate(whole)}
     items.sort(key=lambda item: place[item.path])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fork_servers() -> Iterator[None]:
+    """Those that tests share end with the last one."""
+    yield
+    end_servers()
 
 
 @pytest.fixture(scope="session")

@@ -120,23 +120,25 @@ def _drain(stream: IO[str]) -> None:
 
 
 class Postgres(Server):
-    """One cluster in a folder of its own. It refuses to run as root, so then it runs as nobody."""
+    """One cluster in a folder of its own. It refuses to run as root, so then it runs as nobody.
 
-    def __init__(self, binaries: Path) -> None:
+    A killed process loses nothing without ``fsync``: the kernel still has the pages. What a commit costs is measured
+    with it."""
+
+    def __init__(self, binaries: Path, *, fsync: bool = False) -> None:
         folder = Path(tempfile.mkdtemp(prefix="rollbot-pg-"))
         super().__init__("nobody" if os.geteuid() == 0 else "", folder)
         if self.user:
             owner = pwd.getpwnam(self.user)
             os.chown(folder, owner.pw_uid, owner.pw_gid)
             binaries = _reachable(binaries, folder)
-        self.binaries, self.data, self.made = binaries, folder / "data", 0
+        self.binaries, self.data, self.made, self.fsync = binaries, folder / "data", 0, fsync
 
     def start(self) -> None:
         """Makes the cluster at the first call; afterwards starts it again on the same port and data."""
         if not self.data.exists():
             self._initdb()
-        # A killed process loses nothing without fsync: the kernel still has the pages.
-        options = ("-c", "fsync=off", "-c", "max_connections=200")
+        options = ("-c", f"fsync={'on' if self.fsync else 'off'}", "-c", "max_connections=200")
         self.launch(
             lambda port: [
                 *(self.binaries / "postgres", "-D", self.data, "-h", "127.0.0.1", "-p", str(port)),

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from bot.__main__ import COMMANDS, loaded
 from bot.core import errors
+from bot.core.drill import Drill
 from bot.core.feature import Feature, Slo
 from bot.core.playbook import FITS, Step, Verb
 from bot.core.policy import Match, Policy, Rule
@@ -152,7 +153,7 @@ def test_every_button_is_in_the_tutorial() -> None:
     """What can be pressed is explained."""
     rows = [row["button"] for t in tables(section(TUTORIAL, "## What the buttons do")) for row in t]
     made = set(re.findall(r'button\(\s*"([^"]+)"', inspect.getsource(buttons)))
-    assert set(re.findall(r"\*([^*]+)\*", " ".join(rows))) == made | {"Put v13 back"}
+    assert set(re.findall(r"\*([^*]+)\*", " ".join(rows))) == made | {"Put v13 back", "Unlock R-17"}
 
 
 def test_exit_codes() -> None:
@@ -181,6 +182,7 @@ def names_of(text: str) -> set[str]:
     ("heading", "model", "leave"),
     [
         ("### A feature: `features/NAME.yaml`", Feature, set()),
+        ("### A drill: `drills/NAME.yaml`", Drill, set()),
         ("### A playbook: `playbooks/NAME.yaml`", Step, {"verb", "on"}),
     ],
 )

@@ -9,9 +9,10 @@ import typer
 
 from bot.cli.output import AsJson, command, line, say_json, table
 from bot.cli.session import Session, known, looking, session, terminal
+from bot.core import drilled
 from bot.core.commands import Purpose, Request
 from bot.core.errors import NotRestorable
-from bot.core.plan import Plan, metrics
+from bot.core.plan import Plan, PlanStep, metrics
 from bot.core.run import Run
 from bot.core.target import State
 from bot.core.text import count
@@ -25,10 +26,16 @@ async def live_metrics(s: Session, made: Plan) -> dict[str, float]:
     return await s.parts.store.read(lambda c: releases.metrics_of(c, body.feature, body.from_version))
 
 
+def _step(step: PlanStep) -> str:
+    shares = f" ({step.says_ramp})" if step.ramp else ""
+    return f"{step.verb} {step.component}{shares}"
+
+
 def print_plan(plan: Plan, live: Mapping[str, float]) -> None:
     """What would change, component by component. ``live``: the metrics of the release that is live."""
     body, seen = plan.body, plan.seen
-    line(f"{body.feature} {body.from_version or '?'} -> {body.to_version or '?'} · {body.environment}")
+    where = drilled.BANNER if body.mode == "drill" else body.environment
+    line(f"{body.feature} {body.from_version or '?'} -> {body.to_version or '?'} · {where}")
     rows = [_row(plan, name) for name in dict.fromkeys(s.component for s in body.steps)]
     table(["component", "now", "then", "changes", "restorable"], rows, empty="nothing would be done")
     for name, diff in seen.diffs.items():
@@ -36,7 +43,7 @@ def print_plan(plan: Plan, live: Mapping[str, float]) -> None:
             line(f"  {name}.{change.name}: {change.before} -> {change.after}")
     for said in metrics(plan, live):
         line(f"Metric {said}")
-    line("Steps: " + ", ".join(f"{s.verb} {s.component}" for s in body.steps))
+    line("Steps: " + ", ".join(_step(s) for s in body.steps))
     for said in [*seen.doubts, *([seen.unsatisfiable] if seen.unsatisfiable else [])]:
         line(f"Doubt: {said}")
     shared = f"; shared with {', '.join(body.shared)}" if body.shared else ""

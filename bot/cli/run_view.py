@@ -9,7 +9,10 @@ import typer
 
 from bot.cli.output import AsJson, command, line, say_json, table
 from bot.cli.session import Session, session
+from bot.core import drilled
+from bot.core.deeds import deed_of
 from bot.core.errors import Unknown, Usage
+from bot.core.onward import ways
 from bot.core.run import Run, RunStep, clocks, run_id, verdict
 from bot.core.text import span
 from bot.store import releases, runs
@@ -41,6 +44,7 @@ def as_json_of(run: Run, left: list[dict[str, object]]) -> dict[str, object]:
         "clocks": clocks(run),
         "accuracy": accuracy.model_dump(mode="json") if accuracy else None,
         "left_behind": left,
+        "production": run.production,
     }
 
 
@@ -71,6 +75,12 @@ def stands(run: Run) -> str:
     return f"{run.name} {run.status}" + (f": {run.why}" if run.why else "")
 
 
+def ways_on(run: Run) -> str:
+    """What a person can do with it now, as a command; nothing where it goes on by itself or is over."""
+    found = ways(run)
+    return f"Ways on: rollbot run {found[0]} {run.name}, or {', '.join(found[1:])}" if found else ""
+
+
 async def find(s: Session, name: str) -> Run:
     """By name. Raises Unknown."""
     number = run_id(name)
@@ -98,10 +108,21 @@ async def list_(
         say_json([as_json_of(r, left[r.id]) for r in found])
         return
     rows = [
-        (r.name, r.feature, r.purpose, f"{r.from_version or '?'} -> {r.to_version or '?'}", r.status, r.why)
+        (
+            r.name,
+            r.feature,
+            r.purpose if r.mode == "live" else f"{r.purpose} ({r.mode})",
+            f"{r.from_version or '?'} -> {r.to_version or '?'}",
+            r.status,
+            r.why,
+        )
         for r in found
     ]
-    table(["run", "feature", "for", "versions", "status", ""], rows, empty="no runs yet")
+    table(["run", "feature", "for", "versions", "status", ""], rows, empty=_none(feature, before))
+
+
+def _none(feature: str | None, before: str | None) -> str:
+    return f"no runs{f' of {feature}' if feature else ''}{f' before {before}' if before else ' yet'}"
 
 
 @command
@@ -113,19 +134,31 @@ async def show(name: RunName, *, as_json: AsJson = False) -> None:
     if as_json:
         say_json(as_json_of(run, left))
         return
-    line(f"{run.feature} {run.from_version or '?'} -> {run.to_version or '?'} · {run.environment} · {run.mode}")
+    where = drilled.BANNER if run.mode == "drill" else f"{run.environment} · {run.mode}"
+    line(f"{run.feature} {run.from_version or '?'} -> {run.to_version or '?'} · {where}")
     line(stands(run))
+    if ways(run):
+        line(ways_on(run))
     line(f"Asked for by {run.requester.id}" + (f": {run.reason}" if run.reason else ""))
     for nod in run.nods:
         void = "" if nod in run.present_nods else " (of an earlier plan: it no longer counts)"
         line(f"{'Approved' if nod.yes else 'Rejected'} by {nod.person}{void}")
     if run.glass:
         line(f"Run WITHOUT APPROVAL by {run.glass.person}: {run.glass.reason}")
-    rows = [(s.n, s.verb, s.component, s.status, _span(s), s.error or s.note) for s in run.steps]
+    rows = [(s.n, s.verb, s.component, s.status, _span(s), _said(s)) for s in run.steps]
     table(["", "step", "component", "status", "took", ""], rows, empty="no steps")
+    for deed in run.deeds:
+        line(deed_of(deed, deed.person))
     _times_and_accuracy(run)
+    for said in run.production:
+        line(said)
     for item in left:
         line(f"Left behind: {item['say']}")
+
+
+def _said(s: RunStep) -> str:
+    """Of a step that a person left out their reason, not what had been wrong with it."""
+    return s.note if s.status == "skipped" else s.error or s.note
 
 
 def _span(s: RunStep) -> str:

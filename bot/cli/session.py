@@ -14,14 +14,16 @@ from typing import IO, TYPE_CHECKING
 
 from bot.cli.output import err, log_in_lines, note
 from bot.core.commands import Actor, Command
-from bot.core.errors import Fault, Refused, RollbotError
+from bot.core.errors import Fault, MissingExtra, Refused, RollbotError
 from bot.core.release import no_release
 from bot.core.target import Kind
-from bot.core.text import past
+from bot.core.text import past, span
+from bot.flows import liveness
 from bot.store import inbox, keys, migrate, releases
 from bot.store.inbox import Taken
 from bot.store.jobs import down
-from bot.wiring import Parts, Settings, build, load_settings, team_books
+from bot.store.move import not_moved
+from bot.wiring import Parts, Settings, build, load_settings, migrate_driver, team_books
 
 if TYPE_CHECKING:
     from bot.worker import Worker
@@ -67,6 +69,7 @@ async def open_store(parts: Parts, *, fresh: bool, owned: bool) -> None:
         )
     await parts.store.start()
     if await parts.store.read(migrate.is_current):
+        await parts.store.read(not_moved)
         return
     lock = None if owned or file is None else own(parts.settings)
     if lock is None and not owned:
@@ -83,7 +86,10 @@ def upgrade(settings: Settings) -> tuple[str | None, str]:
     try:
         if settings.database_file is not None:
             settings.database_file.parent.mkdir(parents=True, exist_ok=True)
-        return migrate.migrate(settings.database_url)
+        found = migrate.migrate(settings.database_url)
+        migrate_driver(settings)
+    except MissingExtra:
+        raise
     except ImportError as e:
         raise RollbotError(f"{e.name} is not installed: pip install 'rollbot[postgres]'") from e
     except Exception as e:
@@ -91,6 +97,7 @@ def upgrade(settings: Settings) -> tuple[str | None, str]:
         if isinstance(told, RollbotError | OSError):
             raise told from e
         raise RollbotError(f"the database can't be migrated: {e}. Was it made by a newer rollbot?") from e
+    return found
 
 
 def types_of(settings: Settings, feature: str | None, kinds: Iterable[Kind] = tuple(Kind)) -> set[str]:
@@ -118,7 +125,10 @@ class Session:
         store, now = self.parts.store, self.parts.world.now()
         key = f"cli:{secrets.token_hex(16)}"
         taken = await store.intake(lambda c: inbox.take(c, key, actor, command, answer, now))
-        result = await self.until(taken.id)
+        try:
+            result = await self.until(taken.id)
+        except asyncio.CancelledError:
+            raise RollbotError("stopped waiting; what you asked for is stored, and a worker does it") from None
         if not result.get("ok") and (result.get("error") or result.get("why")):
             raise _error(result)
         return taken, result
@@ -134,7 +144,10 @@ class Session:
             await asyncio.sleep(0.1)  # another process writes the answer, and tells nobody
             if not hinted and waited >= HINT_S:
                 hinted = True
-                note("still waiting: reading the systems takes as long as it takes, if 'rollbot serve' is running")
+                shared = self.parts.settings.database_file is None  # else whoever has the file's lock works
+                nobody = await liveness.look(self.parts.world) if shared else ""
+                patient = f"; this waits for one up to {span(PATIENCE_S)}, and what you asked for is kept"
+                note(f"{nobody}{patient}" if nobody else "still waiting: reading the systems takes as long as it takes")
         raise RollbotError("no worker has applied this yet; it stays in the inbox. Is 'rollbot serve' running?")
 
 
@@ -255,7 +268,7 @@ async def _worker(s: Session) -> AsyncIterator[None]:
     await warm(parts)
     if parts.slack:
         await parts.slack.start(listen=False)
-    worker = Worker(parts.world, parts.slack.publisher if parts.slack else None)
+    worker = Worker(parts.world, parts.driver(), parts.slack.publisher if parts.slack else None)
     try:
         await worker.start()
         s.worker = worker

@@ -16,6 +16,7 @@ class Purpose(StrEnum):
     rollback = "rollback"
     stop = "stop"
     put_back = "put_back"
+    hold = "hold"
     lift = "lift"
     enable = "enable"
 
@@ -31,7 +32,8 @@ class Actor(Value):
 
 
 class Request(Value):
-    """Asks for a run. ``of_run``: the run that is put back or repeated, or on whose card *Stop the harm* stood."""
+    """Asks for a run. ``of_run``: the run that is put back or repeated, or on whose card *Stop the harm* stood.
+    ``instead_of``: the open run that ends with this, and whose locks and pre-images the new one takes over."""
 
     act: Literal["request"] = "request"
     feature: str
@@ -44,10 +46,14 @@ class Request(Value):
     mode: Literal["live", "dry_run", "drill"] = "live"
     playbook: str | None = None
     of_run: int | None = None
+    instead_of: int | None = None
     channel: str = ""
+    drill: str = ""
+    """The scheduled drill that this is; empty for one that a person asks for."""
 
     def same_as(self) -> list[object]:
         """Two requests that say the same are one run while it is open."""
+        taken_over = [self.instead_of] if self.instead_of else []
         return [
             self.feature,
             self.purpose,
@@ -57,6 +63,7 @@ class Request(Value):
             self.mode,
             self.playbook,
             self.of_run,
+            *taken_over,
         ]
 
 
@@ -110,6 +117,39 @@ class Retry(Value):
     run: int
 
 
+class Skip(Value):
+    """Leaves steps out, with a reason. ``step`` None: those at which the run stands."""
+
+    act: Literal["skip"] = "skip"
+    run: int
+    step: int | None = None
+    reason: str = ""
+
+
+class Snooze(Value):
+    """Somebody is looking: no stall alert for this many seconds."""
+
+    act: Literal["snooze"] = "snooze"
+    run: int
+    seconds: float = Field(default=900.0, gt=0, le=86_400)
+
+
+class Speed(Value):
+    """Another time between two shares of a ramp, in seconds; 0: all the rest at once."""
+
+    act: Literal["speed"] = "speed"
+    run: int
+    every: float = Field(ge=0, le=86_400)
+
+
+class Unlock(Value):
+    """Takes a run's locks away by force; if it is open, that ends it."""
+
+    act: Literal["unlock"] = "unlock"
+    run: int
+    reason: str = ""
+
+
 class Accept(Value):
     """Ends a run whose verification did not pass as degraded, or enables the flag all the same (``enable``)."""
 
@@ -144,7 +184,20 @@ class TakeMoment(Value):
 
 
 Command = Annotated[
-    Request | Decide | RunAnyway | Abort | Pause | Resume | Retry | Accept | CaptureRelease | TakeMoment,
+    Request
+    | Decide
+    | RunAnyway
+    | Abort
+    | Pause
+    | Resume
+    | Retry
+    | Skip
+    | Snooze
+    | Speed
+    | Unlock
+    | Accept
+    | CaptureRelease
+    | TakeMoment,
     Field(discriminator="act"),
 ]
 parse: TypeAdapter[Command] = TypeAdapter(Command)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bot.core import drilled
 from bot.core import policy as rules
-from bot.core.commands import Abort, Accept, Actor, Decide, Pause, Resume, Retry, RunAnyway
+from bot.core.commands import Abort, Actor, Decide, Pause, Resume, RunAnyway
 from bot.core.errors import Refused
 from bot.core.policy import Nod, Policy, Standing
 from bot.core.run import Glass, Happened, Moved, Run, Status
+from bot.core.shares import going_on
 from bot.core.stopped import aborted_left
 from bot.core.text import count
 
@@ -25,7 +27,8 @@ class Judging:
     """When it was said; ``now`` is when it is judged."""
 
 
-def _no(verdict: rules.Verdict) -> None:
+def no(verdict: rules.Verdict) -> None:
+    """Raises Refused, if that is the verdict."""
     if isinstance(verdict, rules.Refused):
         raise Refused(verdict.why, rule=verdict.rule)
 
@@ -48,7 +51,7 @@ def decide(run: Run, command: Decide, actor: Actor, j: Judging) -> Moved:
     _awaiting(run, command.digest, j.pressed or j.now)
     need = run.requirement or rules.Requirement()
     verdict = rules.may_decide(j.policy, need, j.who, run.requester.id)
-    _no(verdict)
+    no(verdict)
     if any(n.person == j.who.person for n in run.present_nods):
         raise Refused("you have already decided this", rule="decided")
     note = verdict.note if isinstance(verdict, rules.Allowed) else ""
@@ -70,7 +73,7 @@ def decide(run: Run, command: Decide, actor: Actor, j: Judging) -> Moved:
         texts={"reason": command.reason} if command.reason else {},
     )
     if not command.yes and rules.denied(j.policy, need, run.present_nods, command.digest):
-        return _end(
+        return end(
             run, Status.rejected, f"rejected: {command.reason}" if command.reason else "rejected", actor, j.now
         ), [event]
     if command.yes and rules.satisfied(j.policy, need, run.present_nods, command.digest):
@@ -90,14 +93,16 @@ def _go(run: Run, actor: Actor, now: datetime) -> Run:
     )
 
 
-def _end(run: Run, status: Status, why: str, actor: Actor, now: datetime) -> Run:
-    return run.to(status=status, waiting_for=None, why=why, decided_by=actor.id, ended_at=now, wake_at=None)
+def end(run: Run, status: Status, why: str, actor: Actor, now: datetime) -> Run:
+    """Over, by a person; a drill once its sandboxes are removed."""
+    ended = run.to(status=status, waiting_for=None, why=why, decided_by=actor.id, ended_at=now, wake_at=None)
+    return drilled.winding_up(run, ended)
 
 
 def run_anyway(run: Run, command: RunAnyway, actor: Actor, j: Judging) -> Moved:
     """Break-glass: members only, with a typed reason and the typed version."""
     _awaiting(run, command.digest, j.pressed or j.now)
-    _no(rules.may_break_glass(j.policy, j.who))
+    no(rules.may_break_glass(j.policy, j.who))
     if not command.reason.strip():
         raise Refused("running without approval needs a reason", rule="break glass")
     if command.version.strip() != (run.to_version or ""):
@@ -118,18 +123,23 @@ def abort(run: Run, command: Abort, actor: Actor, j: Judging) -> Moved:
     """Ends an open run. A step that is under way ends by itself, and nothing starts after it."""
     if not run.open:
         raise Refused(f"{run.name} is already {run.status}", rule="finished")
-    _no(rules.may_control(j.policy, j.who, run.requester.id))
+    no(rules.may_control(j.policy, j.who, run.requester.id))
     done = [s for s in run.steps if s.touched]
-    busy = [f"{s.verb} {s.component}" for s in run.steps if s.status == "running"]
+    busy = under_way(run)
     why = f"aborted after {count(len(done), 'change')}; what was changed stays until put back"
     if busy:
-        why = f"aborted while {' and '.join(busy)} was under way; look at it before anything else"
+        why = f"aborted while {busy} was under way; look at it before anything else"
     elif unsure := [f"{s.verb} {s.component}" for s in done if s.status == "failed" and not s.changed]:
         why = f"aborted after {' and '.join(unsure)} failed: it may be half done. What was changed stays until put back"
     elif not done:
         why = "aborted, nothing was changed"
     event = Happened(act="run_aborted", actor=actor, facts={"changes": len(done)}, texts={"reason": command.reason})
-    return _end(run.to(left=aborted_left(run)), Status.aborted, why, actor, j.now), [event]
+    return end(run.to(left=aborted_left(run)), Status.aborted, why, actor, j.now), [event]
+
+
+def under_way(run: Run) -> str:
+    """The steps that may be writing now; nothing where there is none."""
+    return " and ".join(f"{s.verb} {s.component}" for s in run.steps if s.status == "running")
 
 
 def pause(run: Run, command: Pause, actor: Actor, j: Judging) -> Moved:
@@ -138,10 +148,12 @@ def pause(run: Run, command: Pause, actor: Actor, j: Judging) -> Moved:
         raise Refused(f"{run.name} is already {run.status}", rule="finished")
     if run.status == Status.paused:
         raise Refused(f"{run.name} is paused already", rule="paused")
+    if run.ends_as:
+        raise Refused(f"{run.name} is ending: its sandboxes are being removed", rule="finished")
     if run.status != Status.running and run.waiting_for != "time":
         what = f"waits for {run.waiting_for}" if run.waiting_for else f"is {run.status}"
         raise Refused(f"{run.name} {what}: nothing is at work that could be paused", rule="not running")
-    _no(rules.may_control(j.policy, j.who, run.requester.id))
+    no(rules.may_control(j.policy, j.who, run.requester.id))
     why = f"paused: {command.reason.strip()}" if command.reason.strip() else "paused"
     moved = run.to(status=Status.paused, waiting_for=None, why=why, paused_by=actor.id, wake_at=None)
     return moved, [Happened(act="run_paused", actor=actor, texts={"reason": command.reason.strip()})]
@@ -151,60 +163,9 @@ def resume(run: Run, command: Resume, actor: Actor, j: Judging) -> Moved:  # noq
     """Goes on where it was. Whoever may pause may resume."""
     if run.status != Status.paused:
         raise Refused(f"{run.name} is not paused: it is {run.status}", rule="not paused")
-    _no(rules.may_control(j.policy, j.who, run.requester.id))
-    moved = run.to(status=Status.running, why="", paused_by="", wake_at=j.now)
+    no(rules.may_control(j.policy, j.who, run.requester.id))
+    moved = going_on(run, j.now).to(status=Status.running, why="", paused_by="")
     return moved, [Happened(act="run_resumed", actor=actor)]
-
-
-def _needs_person(run: Run) -> None:
-    if run.status != Status.waiting or run.waiting_for != "person":
-        raise Refused(f"{run.name} is not waiting for a person: it is {run.status}", rule="not waiting")
-
-
-def retry(run: Run, command: Retry, actor: Actor, j: Judging) -> Moved:  # noqa: ARG001  one shape for all presses
-    """Failed and inconclusive steps begin again, and so does what was restored and did not stay: where it did, that
-    does nothing. The first pre-image stays what *put back* restores; the one to compare with is taken anew."""
-    _needs_person(run)
-    _no(rules.may_control(j.policy, j.who, run.requester.id))
-    again = {s.n for s in run.steps if s.status == "failed" or (s.verb in ("verify", "wait") and s.status == "done")}
-    lost = {s.component for s in run.steps if s.status == "failed" and s.verb in ("verify", "wait")}
-    again |= {s.n for s in run.steps if s.verb == "restore" and s.status == "done" and s.component in lost}
-    fresh = {"status": "pending", "error": "", "accuracy": None, "attempts": 0, "started_at": None, "ended_at": None}
-    # What a person has looked at is compared anew; a first try that may have been killed half-way keeps its token.
-    anew = {s.n for s in run.steps if s.status == "done" or s.unsure}
-    steps = [
-        s.model_copy(update={**fresh, **({"before": None} if s.n in anew else {})}) if s.n in again else s
-        for s in run.steps
-    ]
-    moved = run.to(steps=steps, status=Status.running, waiting_for=None, why="", wake_at=j.now)
-    return moved, [Happened(act="run_retried", actor=actor, facts={"steps": sorted(again)})]
-
-
-def accept(run: Run, command: Accept, actor: Actor, j: Judging) -> Moved:
-    """A person takes the outcome as it is. ``enable``: lets traffic back in all the same."""
-    _needs_person(run)
-    _no(rules.may_control(j.policy, j.who, run.requester.id))
-    if not command.reason.strip():
-        raise Refused("this needs a reason", rule="reason")
-    if run.started_at is None:
-        raise Refused(
-            f"{run.name} has not begun, so there is no outcome to accept; retry or abort it", rule="not begun"
-        )
-    steps = [
-        s.model_copy(update={"status": "skipped", "note": "accepted by a person"}) if s.status == "failed" else s
-        for s in run.steps
-    ]
-    moved = run.to(
-        steps=steps,
-        status=Status.running,
-        waiting_for=None,
-        why="",
-        accepted=command.reason.strip(),
-        enable_anyway=command.enable,
-        wake_at=j.now,
-    )
-    act = "flag_enabled_anyway" if command.enable else "outcome_accepted"
-    return moved, [Happened(act=act, actor=actor, texts={"reason": command.reason.strip()})]
 
 
 def refusal(command_act: str, error: Refused, actor: Actor) -> Happened:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from bot.core.commands import Purpose
 from bot.core.playbook import Act, Verb
 from bot.core.policy import Requirement
 from bot.core.target import Capture, Diff, Kind, Readiness, State, Value, digest_of
-from bot.core.text import listed
+from bot.core.text import listed, span
 
 
 class PlanStep(Value):
@@ -29,6 +29,20 @@ class PlanStep(Value):
     retries: int = 2
     on_failure: str = "stop"
     stall_after: float | None = None
+    ramp: list[int] = Field(default_factory=list)
+    every: float = 0.0
+
+    @property
+    def says_ramp(self) -> str:
+        """``25 %, 50 % and all of its rule, 5 min apart``; nothing without a ramp."""
+        shares = ", ".join(f"{percent} %" for percent in self.ramp)
+        return f"{shares} and all of its rule, {span(self.every)} apart" if shares else ""
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, inner: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """What is not ramped has the digest that it had before there were ramps."""
+        doc: dict[str, object] = inner(self)
+        return {k: v for k, v in doc.items() if v or k not in ("ramp", "every")}
 
 
 class PlanBody(Value):
@@ -144,6 +158,8 @@ def _step(n: int, group: int, verb: str, act: Act, resources: dict[str, str], ca
         retries=act.retries,
         on_failure=act.on_failure,
         stall_after=act.stall_after,
+        ramp=act.ramp,
+        every=act.every,
     )
 
 

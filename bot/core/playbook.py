@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from bot.core.feature import Feature
 from bot.core.ports import Component
@@ -26,6 +26,8 @@ class Verb(StrEnum):
 
 
 WRITES = frozenset({Verb.hold, Verb.lift, Verb.disable, Verb.enable, Verb.restore})
+DONE = frozenset({*WRITES, Verb.verify, "wait"})
+"""The verbs that this build can carry out. A stored plan may have others: another build made it."""
 FITS: dict[Verb, frozenset[Kind]] = {
     Verb.hold: frozenset({Kind.pipeline}),
     Verb.lift: frozenset({Kind.pipeline}),
@@ -39,7 +41,8 @@ FITS: dict[Verb, frozenset[Kind]] = {
 class Step(BaseModel):
     """One step as written: exactly one verb with what it acts on, and the common fields.
 
-    ``timeout`` and ``stall_after`` in seconds; ``stall_after`` None = learned from this step's own history.
+    ``timeout`` and ``stall_after`` in seconds; ``stall_after`` counts while this step's own history is thin.
+    ``ramp``: percent of the recorded rule, one after another, ``every`` so many seconds, before the rule itself.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,6 +53,22 @@ class Step(BaseModel):
     stall_after: Duration | None = None
     retries: int = Field(default=2, ge=0, le=10)
     on_failure: Literal["stop", "continue"] = "stop"
+    ramp: list[int] = Field(default_factory=list)
+    every: Duration = 300.0
+
+    @field_validator("ramp")
+    @classmethod
+    def _rising(cls, value: list[int]) -> list[int]:
+        shares = value[:-1] if value[-1:] == [100] else value
+        if any(not 1 <= share <= 99 for share in shares) or sorted(set(shares)) != shares:
+            raise ValueError("a ramp is percent that rise, as [10, 50]; 100 comes by itself at its end")
+        return shares
+
+    @model_validator(mode="after")
+    def _only_enable_ramps(self) -> Step:
+        if self.verb != Verb.enable and {"ramp", "every"} & self.model_fields_set:
+            raise ValueError(f"only enable takes ramp and every, not {self.verb}")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -96,6 +115,8 @@ class Act(BaseModel):
     retries: int
     on_failure: Literal["stop", "continue"]
     stall_after: float | None = None
+    ramp: list[int] = Field(default_factory=list)
+    every: float = 0.0
 
 
 class Misfit(BaseModel):
@@ -179,6 +200,8 @@ def _act(group: int, step: Step, part: Component) -> Act:
         retries=step.retries,
         on_failure=step.on_failure,
         stall_after=step.stall_after,
+        ramp=step.ramp,
+        every=step.every if step.ramp else 0.0,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from bot.core.groups import Groups, OneGroup
 from bot.core.target import Value
 from bot.core.text import Duration, is_address
 
@@ -102,7 +103,10 @@ class Policy(BaseModel):
     policy: Literal[1] = 1
     request: list[str] = Field(default_factory=lambda: [EVERYONE])
     control: list[str] = Field(default_factory=lambda: ["@ml-oncall", "requester"])
-    break_glass: list[str] = Field(default_factory=lambda: ["@ml-oncall"])
+    break_glass: Groups = Field(default_factory=lambda: ["@ml-oncall"])
+    skip: list[str] = Field(default_factory=lambda: ["@ml-oncall"])
+    unlock: list[str] = Field(default_factory=lambda: ["@ml-oncall"])
+    escalate: OneGroup = ""
     groups: dict[str, list[str]] = Field(default_factory=dict)
     same_person: list[list[str]] = Field(default_factory=list)
     rules: list[Rule] = Field(default_factory=list)
@@ -145,12 +149,10 @@ class Nod(Value):
 
 
 def bare(group: str) -> str:
-    """A group's name without its ``@``."""
     return group.removeprefix("@")
 
 
 def shown(group: str) -> str:
-    """A group as people write it."""
     return group if group in (EVERYONE, OWNER) else f"@{bare(group)}"
 
 
@@ -192,7 +194,7 @@ def _alternatives(rule: Rule, owner: str) -> list[Alternative]:
 
 def groups_of(policy: Policy, need: Requirement | None = None) -> set[str]:
     """Every group that a judgement may have to ask about, bare."""
-    words = [*policy.request, *policy.control, *policy.break_glass]
+    words = [*policy.request, *policy.control, *policy.break_glass, *policy.skip, *policy.unlock]
     words += [a.group for a in need.alternatives] if need else []
     words += [rule.from_ for rule in policy.rules]
     return {bare(w) for w in words if w not in (EVERYONE, OWNER, "requester")}
@@ -211,16 +213,26 @@ def may_request(policy: Policy, who: Standing) -> Verdict:
 
 
 def may_control(policy: Policy, who: Standing, requester: str) -> Verdict:
-    """Abort, retry, accept, lift."""
-    if _in_any(who, policy.control, requester):
-        return Allowed()
-    return Refused(rule="control", why=f"only {_said(policy.control)} may do this{_blind(who)}")
+    """Abort, pause, retry, accept, lift."""
+    return _only(policy.control, who, "control", "do this", requester)
 
 
 def may_break_glass(policy: Policy, who: Standing) -> Verdict:
-    if _in_any(who, policy.break_glass, ""):
+    return _only(policy.break_glass, who, "break glass", "run without approval")
+
+
+def may_skip(policy: Policy, who: Standing, requester: str) -> Verdict:
+    return _only(policy.skip, who, "skip", "leave a step out", requester)
+
+
+def may_unlock(policy: Policy, who: Standing, requester: str) -> Verdict:
+    return _only(policy.unlock, who, "unlock", "take locks away by force", requester)
+
+
+def _only(groups: list[str], who: Standing, rule: str, what: str, requester: str = "") -> Verdict:
+    if _in_any(who, groups, requester):
         return Allowed()
-    return Refused(rule="break glass", why=f"only {_said(policy.break_glass)} may run without approval{_blind(who)}")
+    return Refused(rule=rule, why=f"only {_said(groups)} may {what}{_blind(who)}")
 
 
 def may_decide(policy: Policy, need: Requirement, who: Standing, requester: str) -> Verdict:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from bot.core import drilled
 from bot.core.commands import Actor
 from bot.core.errors import Halted
 from bot.core.plan import Plan
 from bot.core.run import Happened, Moved, Run, RunStep, Status, passed, possible
 from bot.core.stopped import left_behind
 from bot.core.target import Accuracy, Capture, Receipt
-from bot.core.text import span
+from bot.core.text import listed, span
 
 ENGINE = Actor(kind="system", id="rollbot", via="worker")
 RECHECK = 15.0
@@ -28,7 +29,7 @@ def planned(run: Run, plan: Plan, expires_at: datetime, now: datetime) -> Moved:
     body = plan.body
     steps = [
         RunStep(
-            **s.model_dump(exclude={"to", "stall_after"}),
+            **s.model_dump(exclude={"to"}),
             to=plan.captures.get(s.component) if s.to else None,
         )
         for s in body.steps
@@ -72,25 +73,23 @@ def _after_plan(run: Run, plan: Plan, expires_at: datetime, now: datetime) -> Ru
 
 def replanned(run: Run, why: list[str]) -> Moved:
     """What was approved is no longer what would be done: back to planning, approvals void."""
-    run = run.to(
-        status=Status.planning,
-        waiting_for=None,
-        why="; ".join(why),
-        decided_at=None,
-        glass=None,
-        wake_at=run.created_at,
-    )
-    return run, [Happened(act="approvals_voided", facts={"plan": run.plan_no}, texts={"why": "; ".join(why)})]
+    said = "; ".join(why)
+    again = {"decided_at": None, "glass": None, "wake_at": run.created_at}
+    run = run.to(status=Status.planning, waiting_for=None, why=said, **again)
+    return run, [Happened(act="approvals_voided", facts={"plan": run.plan_no}, texts={"why": said})]
 
 
 def expired(run: Run, now: datetime) -> Moved:
+    if run.waiting_for != "approval":  # somebody has decided at the last moment
+        return run, []
     run = run.to(status=Status.expired, waiting_for=None, why="nobody decided in time", ended_at=now, wake_at=None)
     return run, [Happened(act="run_expired")]
 
 
 def parked(run: Run, why: str, seconds: float, now: datetime) -> Run:
     """Waits for time, holding no lease."""
-    return run.to(status=Status.waiting, waiting_for="time", why=why, wake_at=now + timedelta(seconds=seconds))
+    wake = now + timedelta(seconds=seconds)
+    return run.to(status=Status.waiting, waiting_for="time", why=why, wake_at=wake, parked_at=now)
 
 
 def awake(now: datetime, run: Run) -> Moved:
@@ -112,9 +111,10 @@ def intended(
     """Pre-image and intent, before anything is touched. A repetition keeps the first pre-image.
 
     Raises Halted if the run was ended, paused or parked meanwhile: nothing starts after that."""
-    if run.status != Status.running:
-        raise Halted(f"{run.name} is {run.status}")
     step = run.step(n)
+    if run.status != Status.running or step.status == "skipped":
+        raise Halted(f"{run.name} is {run.status}, the step {step.status}")
+    next_share = step.stage > 0 and step.attempts == 0
     step = step.model_copy(
         update={
             "status": "running",
@@ -122,7 +122,7 @@ def intended(
             "before": step.before or before,
             "origin": step.origin or origin or before,
             "to": step.to or to,
-            "unsure": step.unsure or step.before is not None,
+            "unsure": step.unsure or (step.before is not None and not next_share),
             "started_at": step.started_at or now,
             "error": "",
         }
@@ -171,7 +171,9 @@ def waited(run: Run, n: int, note: str, now: datetime) -> Moved:
 
 
 def no_longer(run: Run, n: int, error: str, now: datetime) -> Moved:
-    """What was verified was changed by somebody else before the run was over: it is not verified any more."""
+    """What was verified was changed by somebody else before the run was over. Of two who find that, one says it."""
+    if run.step(n).status != "done":
+        return run, []
     moved, events = failed(run, n, error, now)
     return moved.to(verified_at=None), events
 
@@ -210,16 +212,18 @@ def _times(run: Run, now: datetime) -> Run:
 
     def over(verbs: tuple[str, ...]) -> bool:
         mine = [s for s in run.steps if s.verb in verbs]
-        return bool(mine) and all(s.status in ("done", "skipped") for s in mine)
+        return bool(mine) and all(s.status == "done" or (s.status == "skipped" and not s.by) for s in mine)
 
     # Lifting comes last where something is restored, and is all there is where nothing is.
     applied = over(("hold", "disable", "restore")) or (
         over(("lift",)) and not any(s.verb == "restore" for s in run.steps)
     )
     run = run.to(applied_at=now) if run.applied_at is None and applied else run
-    seen = over(("wait",)) or not any(s.verb == "wait" for s in run.steps)
+    unseen = any(s.verb == "wait" and s.by for s in run.steps)  # a wait that a person has cut short proves nothing
+    seen = not unseen and (over(("wait",)) or not any(s.verb == "wait" for s in run.steps))
     run = run.to(visible_at=now) if run.applied_at and run.visible_at is None and seen else run
-    good = all(s.status == "done" for s in run.steps if s.verb == "verify")
+    proofs = [s for s in run.steps if s.verb == "verify"]
+    good = all(drilled.stands(s) for s in proofs) and any(s.status == "done" for s in proofs)
     return run.to(verified_at=now) if run.verified_at is None and over(("verify",)) and good else run
 
 
@@ -234,8 +238,8 @@ def failed(run: Run, n: int, error: str, now: datetime) -> Moved:
     return run.with_step(step), [event]
 
 
-def needs_person(run: Run, why: str) -> Moved:
-    run = run.to(status=Status.waiting, waiting_for="person", why=why, wake_at=None)
+def needs_person(run: Run, why: str, now: datetime) -> Moved:
+    run = run.to(status=Status.waiting, waiting_for="person", why=why, wake_at=None, stuck_at=now)
     return run, [Happened(act="run_waiting", facts={"for": "person"}, texts={"why": why})]
 
 
@@ -257,8 +261,7 @@ def next_group(run: Run) -> list[RunStep]:
 
 def verify_stands(run: Run, n: int) -> bool:
     """No verify step before step ``n`` failed, was skipped, or has not been done: traffic may come back."""
-    mine = [s for s in run.steps if s.verb == "verify" and s.n < n]
-    return all(s.status == "done" for s in mine)
+    return all(drilled.stands(s) for s in run.steps if s.verb == "verify" and s.n < n)
 
 
 def never_enabled(run: Run, step: RunStep) -> bool:
@@ -268,15 +271,24 @@ def never_enabled(run: Run, step: RunStep) -> bool:
 
 def finished(run: Run, now: datetime) -> Moved:
     """All steps are over."""
-    bad = [s for s in run.steps if s.status == "failed" or (s.verb == "verify" and s.status == "skipped")]
-    status = Status.degraded if bad or run.accepted else Status.succeeded
-    run = run.to(
-        status=status, waiting_for=None, why=_outcome(run, status), ended_at=now, wake_at=None, left=left_behind(run)
-    )
+    bad = [s for s in run.steps if s.status == "failed" or (s.verb == "verify" and not drilled.stands(s))]
+    bad += [*drilled.nothing_made(run), *_unproved_gaps(run)]
+    status = run.ends_as or (Status.degraded if bad or run.accepted else Status.succeeded)
+    why = run.ends_why or _outcome(run, status)
+    run = run.to(status=status, waiting_for=None, why=why, ended_at=now, wake_at=None, left=left_behind(run))
     return run, [Happened(act="run_ended", before=run.from_version, after=run.to_version, facts={"status": status})]
 
 
+def _unproved_gaps(run: Run) -> list[RunStep]:
+    """What a person left out of a run that reads nothing back, as a stop does: nothing says that it was needless."""
+    if any(s.verb == "verify" for s in run.steps):
+        return []
+    return [s for s in run.steps if s.status == "skipped" and s.by]
+
+
 def _outcome(run: Run, status: Status) -> str:
+    if status == Status.degraded and not run.accepted and (gaps := _unproved_gaps(run)):
+        return f"{listed(f'{s.verb} {s.component}' for s in gaps)} left out"
     if status == Status.degraded:
         return f"accepted as it is: {run.accepted}" if run.accepted else "some steps failed"
     go = run.decided_at or run.planned_at

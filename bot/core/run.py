@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -31,7 +30,15 @@ class Status(StrEnum):
 
 
 OPEN = frozenset({Status.planning, Status.running, Status.paused, Status.waiting})
-BAD_ENDS = frozenset({Status.failed, Status.aborted, Status.expired, Status.rejected, Status.refused})
+
+
+class Place(Value):
+    """Where a component's sandbox is: what builds its target, its resource, and the version that it began with."""
+
+    params: dict[str, Json]
+    resource: str
+    version: str
+
 
 StepStatus = Literal["pending", "running", "again", "done", "failed", "skipped"]
 
@@ -39,7 +46,9 @@ StepStatus = Literal["pending", "running", "again", "done", "failed", "skipped"]
 class RunStep(Value):
     """One step as it went. ``before`` is the pre-image and compare-and-set token; ``origin`` is what *put back*
     restores (another run's pre-image, where *Stop the harm* had changed the thing already); ``to`` is what the
-    step restores or verifies. ``attempts`` counts intents; ``unsure``: an earlier one may have written something."""
+    step restores or verifies. ``attempts`` counts intents; ``unsure``: an earlier one may have written something.
+    ``ramp``: percent of the recorded rule, one after another, ``every`` so many seconds; ``stage`` of them are given.
+    ``by``: the person who left it out. ``place``: the sandbox that this step has made."""
 
     n: int
     group: int
@@ -50,6 +59,11 @@ class RunStep(Value):
     timeout: float = 600.0
     retries: int = 2
     on_failure: str = "stop"
+    stall_after: float | None = None
+    ramp: list[int] = Field(default_factory=list)
+    every: float = 0.0
+    stage: int = 0
+    staged_at: datetime | None = None
     status: StepStatus = "pending"
     attempts: int = 0
     before: Capture | None = None
@@ -59,10 +73,13 @@ class RunStep(Value):
     accuracy: Accuracy | None = None
     version: str = ""
     unsure: bool = False
+    by: str = ""
+    place: Place | None = None
     note: str = ""
     error: str = ""
     done: float = 0.0
     total: float = 0.0
+    progress_at: datetime | None = None
     started_at: datetime | None = None
     applied_at: datetime | None = None
     ended_at: datetime | None = None
@@ -76,7 +93,7 @@ class RunStep(Value):
     @property
     def key_part(self) -> str:
         """The part of the idempotency key that names this step; no attempt number on purpose."""
-        return f"{self.n}"
+        return f"{self.n}.{self.stage}" if self.ramp else f"{self.n}"
 
 
 class Left(Value):
@@ -96,8 +113,21 @@ class Glass(Value):
     at: datetime
 
 
+class Deed(Value):
+    """What a person did to a run that was at work, in words that follow their name, and their reason."""
+
+    person: str
+    at: datetime
+    what: str
+    why: str = ""
+
+
 class Run(Value):
-    """Times are UTC. ``same_as`` is unique among open runs. ``wake_at``: when a parked run is driven again."""
+    """Times are UTC. ``same_as`` is unique among open runs. ``wake_at``: when a run that was parked at ``parked_at`` is
+    driven again. ``stuck_at``: since when it waits for a person; ``looking``: who has said to be looking, until
+    ``quiet_until``. ``behind``: the run whose locks it waits for before it begins.
+    ``ends_as``, ``ends_why``: how a drill ends once its sandboxes are removed, if not by coming to its end.
+    ``production``: what a drill has read there before and after, in words."""
 
     format: int = 1
     id: int
@@ -112,6 +142,8 @@ class Run(Value):
     request: dict[str, Json] = Field(default_factory=dict)
     channel: str = ""
     of_run: int | None = None
+    instead_of: int | None = None
+    behind: int | None = None
     reason: str = ""
     incident: str = ""
     from_version: str | None = None
@@ -128,6 +160,9 @@ class Run(Value):
     decided_at: datetime | None = None
     decided_by: str = ""
     paused_by: str = ""
+    stuck_at: datetime | None = None
+    looking: str = ""
+    quiet_until: datetime | None = None
     started_at: datetime | None = None
     applied_at: datetime | None = None
     visible_at: datetime | None = None
@@ -135,8 +170,13 @@ class Run(Value):
     ended_at: datetime | None = None
     expires_at: datetime | None = None
     wake_at: datetime | None = None
+    parked_at: datetime | None = None
     accepted: str = ""
+    deeds: list[Deed] = Field(default_factory=list)
     enable_anyway: bool = False
+    ends_as: Status | None = None
+    ends_why: str = ""
+    production: list[str] = Field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -212,10 +252,8 @@ def verdict(run: Run) -> tuple[bool, Accuracy | None]:
     )
 
 
-def unproved(newest_first: Iterable[Run]) -> Run | None:
-    """The newest of a feature's runs that took something back, if what it brought was not read back and found right."""
-    back = (Purpose.rollback, Purpose.put_back)
-    last = next((r for r in newest_first if r.purpose in back and r.mode == "live" and r.started_at), None)
+def unproved(last: Run | None) -> Run | None:
+    """The last of a feature's runs that took something back, if what it brought was not read back and found right."""
     if last is None or last.verified_at or not any(s.verb == "verify" for s in last.steps):
         return None
     return last

@@ -6,7 +6,7 @@ import hashlib
 import json
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -121,6 +121,10 @@ class Diff(Value):
     counts: dict[str, int] = Field(default_factory=dict)
 
 
+Later = Annotated[float, Field(ge=0, le=86_400)]
+"""Seconds until it is worth asking again, a day at most: somebody's program may say anything."""
+
+
 class Receipt(Value):
     """What a restore did. A claim until read back. ``again_after``: seconds; the work goes on outside and
     the same call with the same key must be repeated then."""
@@ -128,7 +132,7 @@ class Receipt(Value):
     changed: bool
     pointer: str = ""
     note: str = ""
-    again_after: float | None = None
+    again_after: Later | None = None
 
 
 class Visibility(Value):
@@ -138,7 +142,7 @@ class Visibility(Value):
     seen: int = 1
     total: int = 1
     note: str = ""
-    again_after: float = 1.0
+    again_after: Later = 1.0
 
 
 class Accuracy(Value):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from functools import partial
 
-from bot.core import decide
+from bot.core import decide, deeds, onward
 from bot.core import policy as rules
 from bot.core.commands import (
     Abort,
@@ -18,7 +18,11 @@ from bot.core.commands import (
     Resume,
     Retry,
     RunAnyway,
+    Skip,
+    Snooze,
+    Speed,
     TakeMoment,
+    Unlock,
 )
 from bot.core.decide import Judging
 from bot.core.errors import Refused, RollbotError
@@ -27,8 +31,8 @@ from bot.core.run import Happened, Run, Status
 from bot.core.run import Moved as Transition
 from bot.core.text import listed
 from bot.flows.capture import not_captured
-from bot.flows.drive import REMIND_S
-from bot.flows.mixed import half_way
+from bot.flows.handover import forced, hand_over, left_half_way
+from bot.flows.plan import meant
 from bot.flows.recording import Recorder
 from bot.flows.standing import standing
 from bot.flows.watch import wake_rivals
@@ -37,15 +41,18 @@ from bot.store import events, inbox, messages, releases, runs
 from bot.store.inbox import Item
 from bot.store.write import Connection, StoreDown
 
-Pressed = Decide | RunAnyway | Abort | Pause | Resume | Retry | Accept
+Pressed = Decide | RunAnyway | Abort | Pause | Resume | Retry | Skip | Snooze | Speed | Unlock | Accept
 _MOVES: dict[type[Pressed], Callable[..., Transition]] = {
     Decide: decide.decide,
     RunAnyway: decide.run_anyway,
     Abort: decide.abort,
     Pause: decide.pause,
     Resume: decide.resume,
-    Retry: decide.retry,
-    Accept: decide.accept,
+    Retry: onward.retry,
+    Skip: onward.skip,
+    Snooze: onward.snooze,
+    Speed: onward.speed,
+    Accept: onward.accept,
 }
 
 
@@ -102,16 +109,18 @@ class Applier:
         control = command.purpose in (Purpose.lift, Purpose.enable) or repeats
         asker = await self._asker(command) if control else ""
         verdict = rules.may_control(policy, who, asker) if control else rules.may_request(policy, who)
-        if item.actor.kind in ("token", "system"):
+        if item.actor.kind in ("token", "system", "schedule"):
             verdict = rules.Allowed()
+        judging = Judging(policy, who, world.now(), item.at)
         if control and (busy := await world.store.read(lambda c: runs.at_work(c, command.feature))):
             # Nothing is held yet that could be let go, and who may is known only then.
             wish = "restore" if repeats else command.purpose
             why = f"{listed(busy)} is changing {command.feature} now: {wish} it when that has ended"
             verdict = rules.Refused(rule="a run is at work", why=why)
-        now, refused = world.now(), isinstance(verdict, rules.Refused)
+        verdict = await _meant(world, command, verdict)
+        now = judging.now
 
-        def move(run: Run) -> Transition:
+        def move(verdict: rules.Verdict, run: Run) -> Transition:
             event = Happened(
                 act="run_requested",
                 actor=item.actor,
@@ -129,10 +138,14 @@ class Applier:
 
         def save(conn: Connection) -> None:
             if inbox.claim(conn, item.id):
-                run = runs.change(conn, number, move, now)
-                if run.status == Status.refused and run.requester != item.actor and not refused:
+                said = verdict
+                if command.instead_of and isinstance(verdict, rules.Allowed):
+                    said = _taking_over(conn, command, number, item, judging)
+                run = runs.change(conn, number, partial(move, said), now)
+                allowed = isinstance(said, rules.Allowed)
+                if run.status == Status.refused and run.requester != item.actor and allowed:
                     self._tell(conn, item, f"{run.name} was asked for by somebody who may not, and refused: ask again.")
-                inbox.applied(conn, item.id, {"ok": isinstance(verdict, rules.Allowed), "run": number}, now)
+                inbox.applied(conn, item.id, {"ok": allowed, "run": number}, now)
 
         await world.store.write(save)
 
@@ -156,15 +169,13 @@ class Applier:
             await self._done(item, {"ok": False, "error": f"there is no R-{command.run}"})
             return
         who = await standing(world, policy, item.actor.id, run.requirement or Requirement())
-        judging, move = Judging(policy, who, world.now(), item.at), _MOVES[type(command)]
+        judging = Judging(policy, who, world.now(), item.at)
 
         def save(conn: Connection) -> dict[str, object] | None:
             if not inbox.claim(conn, item.id):
                 return None
             try:
-                moved = runs.change(conn, command.run, lambda r: move(r, command, item.actor, judging), judging.now)
-                if isinstance(command, Abort):
-                    _mixed(conn, moved, judging.now)
+                _moved(conn, command, item, judging)
                 result: dict[str, object] = {"ok": True, "run": command.run}
             except Refused as e:
                 events.append(conn, [decide.refusal(command.act, e, item.actor)], judging.now, run=run)
@@ -174,7 +185,7 @@ class Applier:
             return result
 
         await world.store.write(save)
-        if isinstance(command, Abort):
+        if isinstance(command, Abort | Unlock):
             await wake_rivals(world, run)
 
     def _tell(self, conn: Connection, item: Item, text: str) -> None:
@@ -206,13 +217,45 @@ class Applier:
         await self.world.store.write(save)
 
 
-def _mixed(conn: Connection, run: Run, now: datetime) -> None:
-    """A run that was ended half-way leaves a feature that is neither release: said, listed, and held."""
-    if run.mode == "live" and run.purpose in (Purpose.rollback, Purpose.put_back):
-        half_way(conn, run)
-    if run.left and run.mode == "live":
-        releases.place_hold(conn, run.feature, run.id, f"{run.name} was aborted half-way", now)
-        releases.leave(conn, run, run.left, now, now + timedelta(seconds=REMIND_S))
+def _moved(conn: Connection, command: Pressed, item: Item, judging: Judging) -> None:
+    """The press, as one transition. Raises Refused."""
+    if isinstance(command, Unlock):
+        forced(conn, command, item.actor, judging)
+        return
+    move = _MOVES[type(command)]
+    also = partial(left_half_way, conn, now=judging.now) if isinstance(command, Abort) else None
+
+    def kept(run: Run) -> Transition:
+        return deeds.remembered(move(run, command, item.actor, judging), judging.now)
+
+    runs.change(conn, command.run, kept, judging.now, also=also)
+
+
+async def _meant(world: World, command: Request, verdict: rules.Verdict) -> rules.Verdict:
+    """Refused if it can't be planned: no run is to be ended for what its files or its words make impossible."""
+    if not command.instead_of or isinstance(verdict, rules.Refused):
+        return verdict
+    try:
+        await meant(world, command)
+    except StoreDown:
+        raise
+    except RollbotError as e:
+        return rules.Refused(rule="planning", why=e.message)
+    return verdict
+
+
+def _taking_over(conn: Connection, command: Request, number: int, item: Item, judging: Judging) -> rules.Verdict:
+    """Refused if this run can't take over from the one it names; else it has, in this transaction."""
+    run = runs.load(conn, number)
+    if run is None or run.status != Status.planning or run.wake_at is not None:
+        return rules.Allowed()  # judged before
+    if run.requester != item.actor:  # the same words by somebody else, whose rights the requester has not
+        return rules.Allowed()
+    try:
+        hand_over(conn, command, number, item.actor, judging)
+    except Refused as e:
+        return rules.Refused(rule=e.rule, why=e.message)
+    return rules.Allowed()
 
 
 def _again(item: Item, result: dict[str, object]) -> bool:

@@ -16,7 +16,7 @@ from bot.flows.standing import standing
 from bot.flows.world import World
 from bot.store import runs
 from bot.store.leases import Lease
-from bot.store.write import Connection
+from bot.store.write import Connection, StoreDown
 
 
 async def _move(world: World, lease: Lease, fn: runs.Transition) -> Run:
@@ -33,9 +33,11 @@ async def begin(world: World, lease: Lease, run: Run) -> bool:
         return await _start(world, lease, run)  # nobody had to approve, and no version is replaced
     try:
         new = await make_plan(world, run, no=run.plan_no, diffs=False)
+    except StoreDown:  # it is asked again when the database is back, and nobody need help
+        raise
     except RollbotError as e:
         why = e.message  # what was approved must not be lost to a file that is broken at this moment
-        await _move(world, lease, lambda r: progress.needs_person(r, why))
+        await _move(world, lease, lambda r: progress.needs_person(r, why, world.now()))
         return False
     if new.seen.blockers or (new.digest != old.digest and not _only_unknown(world, old, new)):
         why_not = new.seen.blockers or changed_since(old.body, new.body)
@@ -98,9 +100,8 @@ async def _start(world: World, lease: Lease, run: Run) -> bool:
             if other is None:
                 return progress.started(r, now)
             holder.append(other)
-            return progress.parked(
-                r, f"R-{other} is working on the same thing; this goes on when it ends", 2.0, now
-            ), []
+            why = f"R-{other} is working on the same thing; this goes on when it ends"
+            return progress.parked(r, why, 2.0, now).to(behind=other), []
 
         runs.change(conn, run.id, move, now, lease=lease)
         return not holder

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 from functools import partial
 
+from bot.core.asleep import FAR, overslept, woken
 from bot.core.commands import Actor, TakeMoment
 from bot.core.errors import RollbotError
 from bot.core.feature import Feature
+from bot.core.policy import Policy
 from bot.core.run import Run
-from bot.flows.drive import REMIND_S
+from bot.flows.finish import REMIND_S
+from bot.flows.stalls import leads_of
 from bot.flows.world import World
-from bot.store import events, inbox, messages, occurrences, releases, runs
+from bot.store import events, inbox, messages, occurrences, releases, runs, waiting
 from bot.store.write import Connection
 
 DAILY = timedelta(hours=24)
 TICKER = Actor(kind="schedule", id="ticker", via="ticker")
 Page = Callable[[str, dict[str, object]], Awaitable[None]]
+LOOK_AGAIN = timedelta(minutes=5)
+"""At most until a waiting run is looked at again, whatever is due."""
 PAGED_TIER = 1
 PAGE_AFTER = (0.0, 300.0)
 """Seconds after the card at which tier 1 pages: at once, and again."""
@@ -43,31 +48,90 @@ def _ask(key: str, command: TakeMoment, now: datetime, conn: Connection) -> inbo
     return inbox.take(conn, key, TICKER, command, "asked", now)
 
 
-async def remind(world: World, page: Page) -> int:
+class Waiting:
+    """What a worker keeps in mind of runs that wait for people, so that it need not read them all at each look."""
+
+    def __init__(self) -> None:
+        self._policy: Policy | None = None
+        self._seen: dict[int, tuple[str, datetime]] = {}
+        """By run: how it stood at the last look, and when the next word can be due at the earliest."""
+
+    def due(self, those: dict[int, str], policy: Policy, now: datetime) -> list[int]:
+        """Which to look at now: what is new, stands otherwise, or may be due."""
+        if policy != self._policy:
+            self._policy, self._seen = policy, {}
+        self._seen = {run: seen for run, seen in self._seen.items() if those.get(run) == seen[0]}
+        return [run for run in those if run not in self._seen or self._seen[run][1] <= now]
+
+    def looked(self, run: int, how: str, again: datetime) -> None:
+        self._seen[run] = how, again
+
+
+async def remind(world: World, page: Page, known: Waiting | None = None) -> int:
     """Says waiting cards again, pages for tier 1, and repeats what was left behind until it is empty."""
-    now = world.now()
+    now, known = world.now(), known or Waiting()
     said = 0
-    waiting = await world.store.read(runs.awaiting_approval)
-    for run in waiting:
-        said += await _remind_of(world, run, now, page)
+    open_ = await world.store.read(waiting.for_people)
+    for number in known.due(open_, world.books.policy(), now):
+        run = await world.store.read(partial(runs.load, run=number))
+        if run is not None and run.waiting_for in ("approval", "person"):
+            said += await _remind_of(world, run, now, page)
+            known.looked(number, open_[number], _next_look(world.books.policy(), run, now))
     again = now + timedelta(seconds=REMIND_S)
     return said + await world.store.write(lambda c: _left(c, now, again))
 
 
+def _next_look(policy: Policy, run: Run, now: datetime) -> datetime:
+    """When something of this run can be due next. Soon enough for what people change in between."""
+    began = _waits_since(run, now)[1]
+    times = [began + timedelta(seconds=after) for after in (*policy.reminders, *PAGE_AFTER)]
+    later = [at for at in (*times, run.quiet_until) if at and at > now]
+    return min([*later, now + LOOK_AGAIN])
+
+
 async def _remind_of(world: World, run: Run, now: datetime, page: Page) -> int:
-    policy = world.books.policy()
-    said = 0
-    since = (now - (run.planned_at or now)).total_seconds()
-    for n, after in enumerate(policy.reminders, 1):
-        if since >= after and await _once(world, f"{run.name}:{run.plan_no}:remind:{n}", now):
-            await world.store.write(partial(_say, run, f"remind:{run.plan_no}:{n}", "reminder", now))
+    """At the policy's times since the card, or since a step failed; the last one is for the on-call lead, too."""
+    if run.quiet_until and now < run.quiet_until:
+        return 0
+    policy, said, (key, began) = world.books.policy(), 0, _waits_since(run, now)
+    since = (now - began).total_seconds()
+    reminders = {f"{run.name}:{key}remind:{n}": n for n, after in enumerate(policy.reminders, 1) if since >= after}
+    for claim in await _open(world, reminders):
+        n = reminders[claim]
+        if await _once(world, claim, now):
+            last = n == len(policy.reminders) and run.mode != "drill"
+            leads = await leads_of(world, run) if last else []
+            await world.store.write(partial(_remind, run, f"remind:{key}{n}", leads, now))
             said += 1
-    if policy.page and await _tier(world, run) == PAGED_TIER:
-        for n, after in enumerate(PAGE_AFTER):
-            if since >= after and await _once(world, f"{run.name}:{run.plan_no}:page:{n}", now):
-                needs = run.requirement.say() if run.requirement else ""
+    paging = bool(policy.page) and run.mode == "live"
+    pages = [f"{run.name}:{key}page:{n}" for n, after in enumerate(PAGE_AFTER) if paging and since >= after]
+    pages = await _open(world, pages)
+    if pages and await _tier(world, run) == PAGED_TIER:
+        for claim in pages:
+            if await _once(world, claim, now):
+                needs = run.requirement.say() if run.requirement and run.waiting_for == "approval" else "a person"
                 await page(policy.page, {"run": run.name, "feature": run.feature, "needs": needs})
     return said
+
+
+async def _open(world: World, keys: Collection[str]) -> list[str]:
+    """Those that nobody has claimed: a look costs less than a try."""
+    claimed = await world.store.read(lambda c: occurrences.claimed_among(c, keys)) if keys else set()
+    return [key for key in keys if key not in claimed]
+
+
+def _waits_since(run: Run, now: datetime) -> tuple[str, datetime]:
+    """What it is that waits, as part of a key, and since when."""
+    if run.waiting_for == "person" and run.stuck_at:
+        return f"stuck:{run.stuck_at:%m%d%H%M%S%f}:", run.stuck_at
+    return f"{run.plan_no}:", run.planned_at or now
+
+
+def _remind(run: Run, what: str, leads: list[str], now: datetime, conn: Connection) -> None:
+    _say(run, what, "reminder", now, conn)
+    for person in leads:
+        key, user = f"{run.name}:{what}:{person}", person.rpartition("/")[2]
+        messages.want(conn, key, purpose="reminder", channel=user, run=run.id, person=person, now=now)
 
 
 async def _tier(world: World, run: Run) -> int | None:
@@ -101,6 +165,16 @@ def _left(conn: Connection, now: datetime, again: datetime) -> int:
         if run:
             _say(run, f"left:{int(now.timestamp())}", "left", now, conn)
     return len(due)
+
+
+async def wake_overslept(world: World) -> int:
+    """After the clock was set back: what lay down for seconds would sleep for as long as that. How many were woken."""
+    now = world.now()
+    far = await world.store.read(lambda c: runs.asleep(c, now + FAR))
+    late = [run for run in far if overslept(run, now)]
+    for run in late:
+        await world.store.write(partial(runs.change, run=run.id, move=partial(woken, now), now=now))
+    return len(late)
 
 
 class Checkpoints:

@@ -42,6 +42,7 @@ def doubts(k: Known) -> list[str]:
         else []
     )
     said += _live_already(k.body)
+    said += _lifted(k)
     said += mixed(k)
     stay = "stays as it is" if len(k.body.without) == 1 else "stay as they are"
     said += [f"{listed(k.body.without)} {stay}"] if k.body.without else []
@@ -56,6 +57,15 @@ def _live_already(body: PlanBody) -> list[str]:
     if body.purpose != Purpose.rollback or not body.to_version or body.to_version != body.from_version:
         return []
     return [f"{body.to_version} is live already: what was changed or arrived since its capture would go back"]
+
+
+def _lifted(k: Known) -> list[str]:
+    """What lifting does not put right."""
+    if k.body.purpose != Purpose.lift:
+        return []
+    jobs = [s.component for s in k.body.steps if s.verb == "lift"]
+    said = [f"Rollbot did not change the code of {listed(jobs)}. Is the fix merged?"] if jobs else []
+    return [*said, f"CI may deploy {k.feature.feature} again: is what it would deploy the fixed one?"]
 
 
 def _of_release(k: Known) -> list[str]:

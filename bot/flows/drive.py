@@ -5,37 +5,37 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from bot.core import progress
-from bot.core.commands import Purpose
+from bot.core import drilled, progress
 from bot.core.decide import expires
 from bot.core.errors import LostOwnership, RollbotError
-from bot.core.feature import Feature
 from bot.core.plan import Plan, changed_since
-from bot.core.run import Run, RunStep, Status
+from bot.core.playbook import DONE
+from bot.core.run import Happened, Run, RunStep, Status
+from bot.core.target import Json
+from bot.flows import ramp
 from bot.flows.begin import begin
-from bot.flows.mixed import half_way, mixed_after
+from bot.flows.finish import finish
 from bot.flows.plan import make_plan
+from bot.flows.sandboxes import work_on
 from bot.flows.steps import do_step, flush_progress
 from bot.flows.watch import gone_back, let_go, wake_rivals
 from bot.flows.work import Work
 from bot.flows.world import World
-from bot.store import leases, messages, releases, runs
+from bot.store import events, leases, releases, runs
 from bot.store.leases import Lease
-from bot.store.write import Connection
+from bot.store.write import Connection, StoreDown
 
 _DRIVEN = (Status.planning, Status.waiting, Status.running)
 PATIENT_S = 120.0
 """Seconds that a system may take to answer behind the card: what is slow is not dead."""
-REMIND_S = 4 * 3600.0
-"""What is left behind is said again after this time, until it is empty."""
 
 
 async def drive(world: World, run: int) -> None:
     """Safe to call at any time, from anywhere, any number of times; returns at once if there is nothing to do or
     another worker holds the run."""
-    lease = await world.store.write(lambda c: leases.claim(c, run, world.owner, world.lease_s))
+    lease = await world.store.write(lambda c: _claim(c, world, run))
     if lease is None:
         return
     try:
@@ -47,6 +47,17 @@ async def drive(world: World, run: int) -> None:
     finally:
         with contextlib.suppress(RollbotError):
             await asyncio.shield(world.store.write(lambda c: leases.release(c, lease)))
+
+
+def _claim(conn: Connection, world: World, number: int) -> Lease | None:
+    """The lease. If another worker let it lapse (it died, or was frozen or cut off for longer), that is told, once."""
+    lease = leases.claim(conn, number, world.owner, world.lease_s)
+    if lease is None or lease.taken_from is None:
+        return lease
+    facts: dict[str, Json] = {"worker": lease.taken_from, "fence": lease.fence - 1}
+    lost = Happened(act="ownership_lost", actor=progress.ENGINE, facts=facts)
+    events.append(conn, [lost], world.now(), run=runs.load(conn, number))
+    return lease
 
 
 @contextlib.asynccontextmanager
@@ -105,7 +116,7 @@ async def _once(world: World, lease: Lease, alive: Callable[[], Awaitable[None]]
         return await _woken(world, lease, run)
     if run.started_at is None or plan is None:
         return await begin(world, lease, run)
-    return await _work(Work(world, lease, Feature.model_validate(plan.feature_doc), plan, alive), run)
+    return await _work(work_on(world, lease, run, plan, alive), run)
 
 
 def _as_it_stands(conn: Connection, number: int) -> tuple[Run | None, Plan | None]:
@@ -123,6 +134,8 @@ async def _move(world: World, lease: Lease, fn: runs.Transition) -> Run:
 async def _plan(world: World, lease: Lease, run: Run) -> bool:
     try:
         plan = await make_plan(world, run, no=run.plan_no + 1)
+    except StoreDown:
+        raise
     except RollbotError as e:
         why = e.message
         await _move(world, lease, lambda r: progress.refused(r, why, world.now()))
@@ -139,7 +152,8 @@ async def _store_plan(world: World, lease: Lease, plan: Plan) -> None:
 
     def store(conn: Connection) -> None:
         resources = {s.component: s.resource for s in plan.body.steps}
-        releases.index_feature(conn, plan.body.feature, resources)
+        if plan.body.mode != "drill":
+            releases.index_feature(conn, plan.body.feature, resources)
         runs.save_plan(conn, lease.run, plan)
         runs.change(conn, lease.run, lambda r: progress.planned(r, plan, until, now), now, lease=lease)
 
@@ -164,6 +178,8 @@ async def _look_again(world: World, lease: Lease, run: Run) -> None:
     later = world.now() + timedelta(seconds=progress.RECHECK)
     try:
         new = await make_plan(world, run, no=run.plan_no, seconds=max(PATIENT_S, world.plan_s))
+    except StoreDown:
+        raise
     except RollbotError:  # a file that is broken at this moment: the card stands as it was, and is looked at again
         await _move(world, lease, lambda r: (r.to(wake_at=later), []))
         return
@@ -185,23 +201,26 @@ async def _look_again(world: World, lease: Lease, run: Run) -> None:
 async def _work(work: Work, run: Run) -> bool:
     """The next group of steps, together; or parked, waiting for a person, or the end."""
     if stop := _stopped(run):
-        await work.move(lambda r: progress.needs_person(r, stop))
+        await work.move(lambda r: progress.needs_person(r, stop, work.world.now()))
         return False
     group = progress.next_group(run)
+    run = await ramp.rested(work, run, group)
     if asked := [s for s in group if s.status == "again" and run.wake_at]:
-        await _park(work, asked[0].note, run.wake_at or work.world.now())
+        await _park(work, asked[0].note)
         return False
-    if not group:
+    if drilled.to_prove(run, group):
         await let_go(work, run)
         if await gone_back(work, run):
             return True
-        await _finish(work.world, work.lease, run)
+    if not group:
+        await finish(work, run)
         return False
     flushing = asyncio.create_task(flush_progress(work))
     try:
         async with asyncio.TaskGroup() as together:
-            together.create_task(let_go(work, run))
-            for step in group:
+            if not drilled.removing(group):
+                together.create_task(let_go(work, run))
+            for step in ramp.due(work, group):
                 together.create_task(do_step(work, run, step))
     except* LostOwnership as lost:
         raise LostOwnership(f"R-{run.id}: {lost.exceptions[0]}") from None
@@ -213,60 +232,21 @@ async def _work(work: Work, run: Run) -> bool:
 
 def _stopped(run: Run) -> str | None:
     """A failed step that stops the run, in words; None if it may go on."""
-    bad: list[RunStep] = [
-        s for s in run.steps if s.status == "failed" and (s.on_failure == "stop" or s.verb == "verify")
-    ]
-    if not bad:
+    must = {s.n for s in run.steps if s.on_failure == "stop" or s.verb == "verify" or s.verb not in DONE}
+    bad: list[RunStep] = [s for s in run.steps if s.status == "failed" and s.n in must]
+    if not bad or run.ends_as:
         return None
     return "; ".join(f"{s.verb} {s.component}: {s.error}" for s in bad)
 
 
-async def _park(work: Work, why: str, until: datetime) -> None:
+async def _park(work: Work, why: str) -> None:
     """A step is to be asked again later: no lease is held meanwhile."""
-    seconds = max(0.0, (until - work.world.now()).total_seconds())
-    await work.move(lambda r: (progress.parked(r, why, seconds, work.world.now()), []))
+    now = work.world.now()
 
+    def rest(r: Run) -> tuple[Run, list[Happened]]:
+        until, said = r.wake_at or now, r.parked_at
+        since = said if said and said > now else now  # the clock was set back since the step said when
+        note = next((s.note for s in progress.next_group(r) if s.status == "again"), why)
+        return progress.parked(r, note, max(0.0, (until - since).total_seconds()), now), []
 
-async def _finish(world: World, lease: Lease, run: Run) -> None:
-    now = world.now()
-
-    def finish(conn: Connection) -> None:
-        new = runs.change(conn, run.id, lambda r: progress.finished(r, now), now, lease=lease, tell=False)
-        _consequences(conn, new, world)
-        messages.want_run(conn, new, now)
-
-    await world.store.write(finish)
-    await wake_rivals(world, run)
-
-
-def _goes_live(conn: Connection, run: Run, now: datetime) -> None:
-    """What was verified, or restored and accepted by a person, is live under its name; and whose data that is, is kept
-    with it."""
-    there = all(s.status == "done" for s in run.steps if s.verb == "restore") and run.purpose == Purpose.rollback
-    if not (run.status == Status.succeeded or there) or not run.to_version:
-        half_way(conn, run)
-        return
-    mixed = mixed_after(conn, run)
-    releases.goes_live(conn, run.feature, run.to_version, now, rolled_back=run.purpose == Purpose.rollback)
-    releases.mix(conn, run.feature, mixed)
-
-
-def _consequences(conn: Connection, run: Run, world: World) -> None:
-    """What a finished run means for the feature: what is live, what is held, what was left behind."""
-    now = world.now()
-    if run.mode != "live":
-        return
-    if run.purpose == Purpose.rollback and run.to_version:
-        _goes_live(conn, run, now)
-        releases.close_left(conn, run.feature, "hold", "", now)  # what an earlier run left is said by this one now
-        releases.lift_hold(conn, run.feature, now)
-        releases.place_hold(conn, run.feature, run.id, f"rolled back to {run.to_version} by {run.name}", now)
-    if run.purpose == Purpose.put_back and run.to_version:
-        _goes_live(conn, run, now)
-    if run.purpose == Purpose.put_back and run.to_version and run.status == Status.succeeded:
-        releases.close_left(conn, run.feature, "hold", "", now)
-        releases.lift_hold(conn, run.feature, now)
-    if run.purpose == Purpose.lift:
-        releases.lift_hold(conn, run.feature, now)
-        releases.close_left(conn, run.feature, "hold", "", now)
-    releases.leave(conn, run, run.left, now, now + timedelta(seconds=REMIND_S))
+    await work.move(rest)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from bot.core.errors import RollbotError
@@ -66,16 +67,16 @@ async def look(
     kept = [(part, captures[part.name]) for part in parts if part.name in captures]
     jobs: list[Awaitable[None]] = []
     if diffs:
-        jobs += [_keep(found.diffs, part, world.targets.diff(part, errand, c), found) for part, c in kept]
+        jobs += [_keep(found.diffs, part, partial(world.targets.diff, part, errand, c), found) for part, c in kept]
     jobs += [_ready(world, part, c, errand, found) for part, c in kept]
-    jobs += [_keep(found.states, part, world.targets.inspect(part, errand), found) for part in parts]
+    jobs += [_keep(found.states, part, partial(world.targets.inspect, part, errand), found) for part in parts]
     await asyncio.gather(*jobs)
     return found
 
 
-async def _keep(where: dict[str, T], part: Component, answer: Awaitable[T], found: Looked) -> None:
+async def _keep(where: dict[str, T], part: Component, ask: Callable[[], Awaitable[T]], found: Looked) -> None:
     try:
-        where[part.name] = await answer
+        where[part.name] = await ask()  # asked here: a look that is given up before it began has asked nobody
     except RollbotError as e:
         found.trouble.setdefault(part.name, e.message)
 

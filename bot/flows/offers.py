@@ -25,19 +25,20 @@ def estimate(steps: list[PlanStep], usual: dict[tuple[str, str], float]) -> tupl
     groups: dict[int, list[PlanStep]] = {}
     for step in steps:
         groups.setdefault(step.group, []).append(step)
-    applied = verified = 0.0
+    applied = verified = ramp = 0.0
     known = False
     for members in groups.values():
         took = max((usual.get((s.verb, s.component), 0.0) for s in members), default=0.0)
         known = known or took > 0
-        verified += took if members[0].verb != "enable" else 0.0
+        verified += took + ramp if members[0].verb != "enable" else 0.0
+        ramp = max(len(s.ramp) * s.every for s in members)  # before what follows it, as the flag's own verification
         applied += took if members[0].verb in ("hold", "disable", "restore") else 0.0
     return (applied, verified) if known else (None, None)
 
 
 async def offers(world: World, feature: Feature, body: PlanBody, blockers: list[str]) -> list[Offer]:
     """What can be done instead, where something can't be restored."""
-    if not blockers or body.purpose != Purpose.rollback:
+    if not blockers or body.purpose != Purpose.rollback or body.mode == "drill":
         return []
     broken = sorted({b.split(":", 1)[0] for b in blockers} | set(body.without))
     said = [Offer(label=f"{body.to_version} without {listed(broken)}", to=body.to_version or "", without=broken)]

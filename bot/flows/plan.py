@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from bot.core import drilled
 from bot.core import plan as plans
 from bot.core import policy as rules
 from bot.core import release as releases_
@@ -12,7 +13,7 @@ from bot.core.commands import Purpose, Request
 from bot.core.errors import Fault, Unknown, Usage
 from bot.core.feature import Feature, as_document
 from bot.core.plan import Plan, PlanBody, Seen
-from bot.core.playbook import Act, Playbook, Step, Verb, bind, built_in, only_stops
+from bot.core.playbook import Act, Bound, Playbook, Step, Verb, bind, built_in, only_stops
 from bot.core.release import Moment, Release, Stint
 from bot.core.run import Run, unproved
 from bot.core.target import Capture, Kind
@@ -22,9 +23,11 @@ from bot.flows.guard import again
 from bot.flows.look import Looked, context, look
 from bot.flows.standing import nobody_can
 from bot.flows.world import World
-from bot.store import releases, runs
+from bot.store import history, lineage, releases, runs
 from bot.store.write import Connection
 
+ONE_STEP = (Purpose.hold, Purpose.lift, Purpose.enable)
+"""Each a run of one step, for whoever may control."""
 BRINGS_BACK = (Verb.restore, Verb.enable)
 
 
@@ -43,18 +46,25 @@ class Aim:
     versions: list[str] = field(default_factory=list)
 
 
+async def meant(world: World, request: Request) -> tuple[Feature, Aim, Bound]:
+    """What is asked for, as far as that can be said without a look at any system. Raises as ``make_plan``."""
+    feature = world.books.feature(request.feature)
+    aim = await find_aim(world, request, feature)
+    bound = bind(aim.playbook, feature, aim.without)
+    back = request.purpose in (Purpose.rollback, Purpose.put_back)
+    if bound.faults or (bound.unhandled and back):
+        left_out = [f"no step of {aim.playbook.playbook} handles {name}" for name in bound.unhandled]
+        raise Fault("; ".join(bound.faults + left_out))
+    if back and not any(a.verb in BRINGS_BACK for a in bound.acts):
+        raise Usage("nothing would be taken back: every component is left out")
+    return feature, aim, bound
+
+
 async def make_plan(world: World, run: Run, *, no: int, diffs: bool = True, seconds: float | None = None) -> Plan:
     """Looks at everything and binds the playbook; ``seconds`` as in ``look``. Raises Fault, Unknown or Usage where the
     request can't be planned."""
     request = Request.model_validate(run.request)
-    feature = world.books.feature(run.feature)
-    aim = await find_aim(world, request, feature)
-    bound = bind(aim.playbook, feature, aim.without)
-    if bound.faults or (bound.unhandled and run.purpose in (Purpose.rollback, Purpose.put_back)):
-        left_out = [f"no step of {aim.playbook.playbook} handles {name}" for name in bound.unhandled]
-        raise Fault("; ".join(bound.faults + left_out))
-    if run.purpose in (Purpose.rollback, Purpose.put_back) and not any(a.verb in BRINGS_BACK for a in bound.acts):
-        raise Usage("nothing would be taken back: every component is left out")
+    feature, aim, bound = await meant(world, request)
     resources = {p.name: world.targets.resource(p) for p in feature.parts()}
     about = context(feature.feature, aim.from_version, aim.to_version, aim.captures, aim.without)
     stops = only_stops(bound.acts)
@@ -63,6 +73,7 @@ async def make_plan(world: World, run: Run, *, no: int, diffs: bool = True, seco
     found = await look(world, feature, aim.captures, about, diffs=diffs, only=touched, seconds=seconds, urgent=stops)
     shared = await world.store.read(lambda c: releases.sharing(c, feature.feature, resources))
     steps = plans.plan_steps(bound.acts, resources, aim.captures)
+    steps = drilled.wrapped(steps, feature.parts(), resources, run.name) if run.mode == "drill" else steps
     need = _need(world, run, feature, aim, found, stops)
     if known := await again(world, run, request, steps, aim.captures):
         need = rules.Requirement(rule=known)
@@ -100,8 +111,9 @@ def _live(acts: list[Act], found: Looked, feature: Feature) -> dict[str, str]:
 
 
 def _need(world: World, run: Run, feature: Feature, aim: Aim, found: Looked, stops: bool) -> rules.Requirement:
-    if run.purpose in (Purpose.lift, Purpose.enable):
-        return rules.Requirement(rule="who may control may lift")
+    if run.purpose in ONE_STEP:
+        who = "ask for a rollback" if run.purpose == Purpose.hold else "control"
+        return rules.Requirement(rule=f"who may {who} may {run.purpose}")
     ready = all(r.status == "ready" for r in found.readiness.values())
     version = aim.to_version or ""
     lived = releases_.live_for(aim.stints, version, world.now())
@@ -114,19 +126,22 @@ async def find_aim(world: World, request: Request, feature: Feature) -> Aim:
     """Which captures this request means. Raises Unknown for what does not exist, Usage for what can't be meant."""
     name = feature.feature
 
-    def gather(conn: Connection) -> tuple[list[Stint], list[str], Run | None]:
+    def gather(conn: Connection) -> tuple[list[Stint], list[str], Run | None, dict[str, Capture]]:
         of = runs.load(conn, request.of_run) if request.of_run else None
-        return releases.stints(conn, name), releases.versions(conn, name), of
+        found = lineage.origins(conn, of) if of else {}
+        return releases.stints(conn, name), releases.versions(conn, name), of, found
 
-    stints, versions, of = await world.store.read(gather)
+    stints, versions, of, found = await world.store.read(gather)
+    if of and of.mode == "drill":
+        raise Usage(f"{of.name} was a drill: production was not touched, so there is nothing to put back or lift")
     live = releases_.live_version(stints)
     without = _without(feature, request.without)
     if request.purpose == Purpose.stop:
         return Aim(world.books.playbook("stop"), from_version=live, stints=stints)
     if request.purpose == Purpose.put_back:
-        return _put_back(world, feature, of, stints, live)
-    if request.purpose in (Purpose.lift, Purpose.enable):
-        return await _one_step(world, feature, request, of, stints, live)
+        return _put_back(world, feature, of, found, stints, live)
+    if request.purpose in ONE_STEP:
+        return await _one_step(world, feature, request, found, stints, live)
     playbook = world.books.playbook(request.playbook or feature.playbook)
     aim = Aim(playbook, from_version=live, stints=stints, without=without, versions=versions)
     return await _to_release(world, aim, request, name)
@@ -163,22 +178,16 @@ async def _to_release(world: World, aim: Aim, request: Request, name: str) -> Ai
     return replace(aim, captures=kept, to_version=wanted, release=release, moment=chosen)
 
 
-def origins(of: Run) -> dict[str, Capture]:
-    """What a run found before its first change of each component."""
-    found: dict[str, Capture] = {}
-    for step in of.steps:
-        if step.origin is None:
-            continue
-        earlier = step.before is not None and step.origin.digest != step.before.digest  # *Stop the harm* changed it
-        if step.touched or earlier:
-            found.setdefault(step.component, step.origin)
-    return found
-
-
-def _put_back(world: World, feature: Feature, of: Run | None, stints: list[Stint], live: str | None) -> Aim:
+def _put_back(
+    world: World,
+    feature: Feature,
+    of: Run | None,
+    captures: dict[str, Capture],
+    stints: list[Stint],
+    live: str | None,
+) -> Aim:
     if of is None:
         raise Usage("put back which run? Name one: put-back R-17")
-    captures = origins(of)
     if not captures:
         raise Usage(f"{of.name} changed nothing, so there is nothing to put back")
     shipped = world.books.playbook(feature.playbook)
@@ -191,11 +200,16 @@ def _put_back(world: World, feature: Feature, of: Run | None, stints: list[Stint
 
 
 async def _one_step(
-    world: World, feature: Feature, request: Request, of: Run | None, stints: list[Stint], live: str | None
+    world: World, feature: Feature, request: Request, found: dict[str, Capture], stints: list[Stint], live: str | None
 ) -> Aim:
-    lift = request.purpose == Purpose.lift
-    aim = Aim(built_in(Verb.lift if lift else Verb.enable), from_version=live, to_version=live, stints=stints)
-    if lift:
+    playbook = built_in(Verb(request.purpose.value))
+    aim = Aim(playbook, from_version=live, to_version=live, stints=stints)
+    if request.purpose == Purpose.hold and not request.reason:
+        raise Usage(f"say why: hold {feature.feature} because REASON")
+    held = await world.store.read(lambda c: releases.hold(c, feature.feature))
+    if request.purpose == Purpose.hold and held:
+        raise Usage(f"{feature.feature} is held already, by {held['run'] or 'somebody'}: {held['reason']}")
+    if request.purpose != Purpose.enable:
         return aim
     if not request.reason and (last := await _unproved(world, feature.feature)):
         raise Usage(
@@ -203,7 +217,7 @@ async def _one_step(
             f"enable {feature.feature} because REASON"
         )
     release = await world.store.read(lambda c: releases.get(c, feature.feature, live or ""))
-    known = {**(origins(of) if of else {}), **(release.captures if release else {})}
+    known = {**found, **(release.captures if release else {})}
     captures = {n: c for n, c in known.items() if c.kind == Kind.flag}
     if not captures:
         raise Usage(f"no recorded rule says what the flag of {feature.feature} should be; capture a release first")
@@ -213,12 +227,12 @@ async def _one_step(
 
 
 async def _unproved(world: World, feature: str) -> Run | None:
-    return unproved(await world.store.read(lambda c: runs.newest(c, feature=feature)))
+    return unproved(await world.store.read(lambda c: lineage.last_back(c, feature)))
 
 
 async def _seen(world: World, run: Run, feature: Feature, aim: Aim, body: PlanBody, found: Looked) -> Seen:
     """What was observed, the blockers and what can be done instead."""
-    usual = await world.store.read(lambda c: runs.usual_seconds(c, body.feature))
+    usual = await world.store.read(lambda c: history.usual_seconds(c, body.feature))
     stops = plans.blockers(body.steps, found.readiness, aim.captures)
     need_no = await nobody_can(world, world.books.policy(), body.requirement, run.requester.id)
     applied, verified = offers.estimate(body.steps, usual)
@@ -238,7 +252,7 @@ async def _seen(world: World, run: Run, feature: Feature, aim: Aim, body: PlanBo
         unsatisfiable=need_no,
         unanswered=sorted(found.trouble),
     )
-    rivals = await world.store.read(lambda c: runs.rivals(c, run))
+    rivals = await world.store.read(lambda c: runs.rivals(c, run)) if run.mode != "drill" else []
     fault = world.books.policy_fault()
     said = doubts.Known(feature, body, seen, aim.captures, aim.release, aim.moment, found.trouble, rivals, fault)
     instead = await offers.offers(world, feature, body, stops)

@@ -6,17 +6,18 @@ import asyncio
 from datetime import timedelta
 from functools import partial
 
-from bot.core import progress
-from bot.core.errors import Halted, Moved, RollbotError, TargetError
-from bot.core.playbook import Verb
+from bot.core import drilled, progress
+from bot.core.errors import Fault, Halted, Moved, RollbotError, TargetError
+from bot.core.playbook import DONE, Verb
 from bot.core.ports import Component, Errand
 from bot.core.run import Moved as Transition
 from bot.core.run import Run, RunStep
 from bot.core.target import Capture, Receipt
+from bot.flows import ramp, sandboxes
 from bot.flows.watch import gone_back, still_there
 from bot.flows.work import Work
 from bot.flows.world import World
-from bot.store import releases, runs
+from bot.store import lineage, releases, runs
 from bot.store.write import Connection
 
 BACKOFF = 1.0
@@ -28,6 +29,10 @@ async def do_step(work: Work, run: Run, step: RunStep) -> None:
     paused the run: what is under way beside it ends by itself. Raises LostOwnership."""
     part = work.feature.part(step.component)
     try:
+        if step.verb in drilled.OURS:
+            await _own(work, run, step)
+            return
+        _known(step)
         _same_thing(work, step, part)
         if step.verb == "wait":
             await _wait(work, run, step, part)
@@ -47,6 +52,25 @@ async def do_step(work: Work, run: Run, step: RunStep) -> None:
         await _moved(work, (await work.now(step.n)), e)
     except TargetError as e:
         await _trouble(work, step, e.message, retriable=e.retriable, fresh=isinstance(e, Unapproved))
+    except Fault as e:  # the team's files, edited meanwhile: perhaps they are being written just now
+        await _trouble(work, step, e.message, retriable=True)
+
+
+def _known(step: RunStep) -> None:
+    """A plan that another build has made may say more than this one can do. Raises TargetError."""
+    if step.verb not in DONE:
+        raise TargetError(
+            f"this build of Rollbot does not know the verb {step.verb!r}, and has done nothing. Start the build that "
+            "planned this, then Retry; or abort"
+        )
+
+
+async def _own(work: Work, run: Run, step: RunStep) -> None:
+    """A drill's first or last step. A sandbox that can't be removed yet is tried again until it is gone."""
+    if step.verb == drilled.MAKE:
+        await sandboxes.make(work, run, step)
+    elif why := await sandboxes.remove(work, run, step):
+        await _again(work, step.n, why, drilled.AGAIN_S)
 
 
 def _same_thing(work: Work, step: RunStep, part: Component) -> None:
@@ -69,11 +93,14 @@ async def _write(work: Work, run: Run, step: RunStep, part: Component) -> None:
     step = run.step(step.n)
     if step.before is None or step.to is None:
         raise TargetError(f"{step.component}: no pre-image was taken")
-    receipt = await targets.restore(part, work.errand(run, step, writes=True), step.to, step.before)
+    aim = ramp.share(world, step, part, step.to)
+    receipt = await targets.restore(part, work.errand(run, step, writes=True), aim, step.before)
     if receipt.again_after is not None:
         await _again(work, step.n, receipt.note, receipt.again_after)
-        return
-    await work.world.store.write(lambda conn: _acted(conn, work, step, receipt))
+    elif ramp.under_way(step):
+        await ramp.given(work, step, aim)
+    else:
+        await work.world.store.write(lambda conn: _acted(conn, work, step, receipt))
 
 
 def _intended(conn: Connection, work: Work, run: Run, n: int, before: Capture, to: Capture) -> Run:
@@ -86,7 +113,7 @@ def _intended(conn: Connection, work: Work, run: Run, n: int, before: Capture, t
 def _acted(conn: Connection, work: Work, step: RunStep, receipt: Receipt) -> Run:
     """Result row, and what is thereby no longer left behind, in one transaction."""
     now = work.world.now()
-    if step.verb in (Verb.lift, Verb.enable):
+    if step.verb in (Verb.lift, Verb.enable) and work.plan.body.mode == "live":
         releases.close_left(
             conn, work.feature.feature, "pipeline" if step.verb == Verb.lift else "flag", step.component, now
         )
@@ -131,31 +158,31 @@ class Unapproved(TargetError):
 
 
 def _origin(conn: Connection, run: Run, step: RunStep) -> Capture | None:
-    """*Stop the harm* on this run's card, or an earlier step of it, changed this already: that pre-image is the one."""
+    """*Stop the harm* on its card, a run that it took over from, or an earlier step changed this already: that
+    pre-image is the one."""
     if step.origin is not None:
         return step.origin
     earlier = [s.origin for s in run.steps if s.component == step.component and s.n < step.n and s.changed and s.origin]
     if earlier:
         return earlier[0]
-    found = runs.stop_before_images(conn, run.id).get(step.component)
-    return found.before if found else None
+    return lineage.origin_of(conn, run, step.component)
 
 
 async def _wait(work: Work, run: Run, step: RunStep, part: Component) -> None:
     if step.to is None:
-        await work.move(lambda r: progress.skipped(r, step.n, "nothing to wait for", work.world.now()))
+        await work.of_step(step.n, lambda r: progress.skipped(r, step.n, "nothing to wait for", work.world.now()))
         return
     to = step.to
     seen = await work.world.targets.visible(part, work.errand(run, step, writes=False), to)
     if seen.visible:
-        await work.move(lambda r: progress.waited(r, step.n, seen.note, work.world.now()))
+        await work.of_step(step.n, lambda r: progress.waited(r, step.n, seen.note, work.world.now()))
         return
     if step.status == "again":
         await still_there(work, run, step, part)
     began = step.started_at or work.world.now()
     if work.world.now() - began > timedelta(seconds=step.timeout):
         error = f"still not visible after {step.timeout:.0f} s: {seen.seen} of {seen.total}. {seen.note}"
-        await work.move(lambda r: progress.failed(r, step.n, error, work.world.now()))
+        await work.of_step(step.n, lambda r: progress.failed(r, step.n, error, work.world.now()))
         return
     # Soon at first, then ever later: what takes effect within a second is not waited for longer than that.
     waited = (work.world.now() - began).total_seconds()
@@ -181,9 +208,10 @@ async def _again(work: Work, n: int, note: str, seconds: float) -> None:
         now = work.world.now()
         update = {"status": "again", "note": note, "started_at": step.started_at or now}
         r = r.with_step(step.model_copy(update=update))
-        return r.to(wake_at=min(r.wake_at or now + timedelta(days=1), now + timedelta(seconds=seconds))), []
+        wake = min(r.wake_at or now + timedelta(days=1), now + timedelta(seconds=seconds))
+        return r.to(wake_at=wake, parked_at=now), []
 
-    await work.move(asked_again)
+    await work.of_step(n, asked_again)
 
 
 async def _moved(work: Work, step: RunStep, e: Moved) -> None:
@@ -196,7 +224,9 @@ async def _moved(work: Work, step: RunStep, e: Moved) -> None:
         await _trouble(work, step, trouble.message, retriable=True)
         return
     approved = work.plan.body.live.get(step.component)
-    if step.unsure:
+    if step.stage:
+        await _trouble(work, step, ramp.changed_meanwhile(step, now_there.pointer).message, retriable=False, fresh=True)
+    elif step.unsure:
         half = f"it is now {now_there.pointer}, perhaps by this run's own unfinished write. Retry overwrites that"
         await _trouble(work, step, f"{e.message}; {half}", retriable=False)
     elif approved in (None, "?", now_there.version):
@@ -211,14 +241,14 @@ async def _trouble(work: Work, step: RunStep, why: str, *, retriable: bool, fres
     tried = run.step(step.n).attempts if run else 0
     if retriable and max(tried, 1) <= step.retries:
         if fresh:
-            await work.move(lambda r: (progress.forgot_before(r, step.n, why), []))
+            await work.of_step(step.n, lambda r: (progress.forgot_before(r, step.n, why), []))
         else:
-            await work.move(lambda r: _count(r, step.n))
+            await work.of_step(step.n, lambda r: _count(r, step.n))
         await _again(work, step.n, f"trying again: {why}", BACKOFF * 2 ** max(tried - 1, 0))
         return
     if fresh:
-        await work.move(lambda r: (progress.forgot_before(r, step.n, why), []))
-    await work.move(lambda r: progress.failed(r, step.n, why, work.world.now()))
+        await work.of_step(step.n, lambda r: (progress.forgot_before(r, step.n, why), []))
+    await work.of_step(step.n, lambda r: progress.failed(r, step.n, why, work.world.now()))
 
 
 def _count(r: Run, n: int) -> Transition:
@@ -240,7 +270,8 @@ async def flush_progress(work: Work) -> None:
             for n, (done, total, note) in latest.items():
                 step = r.step(n)
                 if step.status == "running":
-                    r = r.with_step(step.model_copy(update={"done": done, "total": total, "note": note}))
+                    bar = {"done": done, "total": total, "note": note, "progress_at": work.world.now()}
+                    r = r.with_step(step.model_copy(update=bar))
             return r, []
 
         await work.move(bars)

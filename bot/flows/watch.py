@@ -65,6 +65,11 @@ async def still_there(work: Work, run: Run, step: RunStep, part: Component) -> N
         return
     state = await work.world.targets.inspect(part, work.errand(run, step, writes=False))
     if state.version != f"{step.to.pointer}#{step.to.digest}":
+        if any(s.verb == "restore" and s.component == step.component and s.status == "skipped" for s in run.steps):
+            raise TargetError(
+                f"{step.component} is {state.pointer}, not {step.to.pointer}: its restore was left out. Skip leaves "
+                "this out, too"
+            )
         raise TargetError(
             f"{step.component} was brought back to {step.to.pointer}, and somebody has changed it since: it is now "
             f"{state.pointer}. Stop whoever does that (CI?), then Retry brings it back again"
@@ -73,6 +78,8 @@ async def still_there(work: Work, run: Run, step: RunStep, part: Component) -> N
 
 async def wake_rivals(world: World, run: Run) -> None:
     """Cards that wait to change the same things are looked at again: what they say is no longer so."""
+    if run.mode == "drill":
+        return
     for other in await world.store.read(lambda c: runs.rivals(c, run)):
         now = world.now()
         wake = partial(runs.change, run=other.id, move=partial(progress.awake, now), now=now)

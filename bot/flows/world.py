@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from bot.core.drill import Drill, Walls
 from bot.core.feature import Feature
 from bot.core.playbook import Playbook
 from bot.core.policy import Policy
@@ -27,6 +28,18 @@ class Books(Protocol):
         ...
 
     def playbook(self, name: str) -> Playbook: ...
+
+    def playbook_names(self) -> list[str]: ...
+
+    def drill_names(self) -> list[str]: ...
+
+    def drill(self, name: str) -> Drill:
+        """Raises as ``feature``."""
+        ...
+
+    def walls(self, drill: Drill) -> Walls:
+        """When its schedule says so, on the wall clock."""
+        ...
 
     def policy(self) -> Policy:
         """The present policy, else the last good one, else the one of last resort."""
@@ -55,6 +68,8 @@ class World:
     plan_s: float = 10.0
     seen: set[tuple[str, str]] = field(default_factory=set)
     """Releases that were seen to exist, by feature and version. None ever ceases to: an ack need not look again."""
+    unworked: str = ""
+    """Why nothing of what is said is done now; empty while a worker is at work."""
 
     def now(self) -> datetime:
         return self.clock.now()

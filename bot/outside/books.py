@@ -11,13 +11,15 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from bot.core.errors import Fault, RollbotError, Unknown
+from bot.core.drill import Drill, Walls
+from bot.core.errors import Fault, RollbotError, Unknown, Usage
 from bot.core.feature import Feature
 from bot.core.playbook import Playbook, Verb, bind
 from bot.core.policy import ADDRESS, LAST_RESORT, Policy
 from bot.core.ports import Component
 from bot.core.target import Connection
 from bot.core.text import is_address, listed, near
+from bot.outside import crontab
 from bot.outside.playbooks import PlaybookFiles
 from bot.outside.registry import Registry
 from bot.outside.yamlfile import Document, fault_of
@@ -38,6 +40,7 @@ class TeamBooks:
         self._registry = registry
         self._models: dict[str, tuple[Document, BaseModel]] = {}
         self._checked: dict[str, tuple[Document, Document]] = {}
+        self._schedules: dict[str, Walls] = {}
         self._good_policy: Policy | None = None
         self._faulty: dict[str, None] = {}
         self._looked_at = ""
@@ -66,9 +69,9 @@ class TeamBooks:
         return feature
 
     def known_faults(self) -> list[str]:
-        """What is wrong with features' files, one line each: with those that were faulty when they were last read,
-        and with the next few of all. Costs the same whether there are ten of them or ten thousand."""
-        said: dict[str, None] = {}
+        """What is wrong with drills' files, and with features', one line each: with those that were faulty when they
+        were last read, and with the next few of all. Costs the same whether there are ten of them or ten thousand."""
+        said: dict[str, None] = dict.fromkeys(self._drill_faults())
         for name in dict.fromkeys((*islice(self._faulty, MOST_FAULTY), *self._next_few())):
             try:
                 self.feature(name)
@@ -91,6 +94,38 @@ class TeamBooks:
 
     def playbook(self, name: str) -> Playbook:
         return self._model(self.files.playbook_document(name), Playbook)
+
+    def playbook_names(self) -> list[str]:
+        return self.files.playbook_names()
+
+    def drill_names(self) -> list[str]:
+        return self.files.drill_names()
+
+    def drill(self, name: str) -> Drill:
+        """Validated with its schedule, and its feature is there if it is enabled. Raises Fault with file and line."""
+        document = self.files.drill_document(name)
+        drill = self._model(document, Drill)
+        self._walls(document, drill)
+        try:
+            if drill.enabled:
+                self.files.feature_document(drill.feature)
+        except Unknown as e:
+            raise document.fault(e.message, "feature") from e
+        except Fault:  # the feature's own: said there, and by the run
+            return drill
+        return drill
+
+    def walls(self, drill: Drill) -> Walls:
+        """When its schedule says so, on the wall clock."""
+        return self._walls(self.files.drill_document(drill.drill), drill)
+
+    def _walls(self, document: Document, drill: Drill) -> Walls:
+        if drill.schedule not in self._schedules:
+            try:
+                self._schedules[drill.schedule] = crontab.walls(drill.schedule)
+            except Usage as e:
+                raise document.fault(e.message, "schedule") from e
+        return self._schedules[drill.schedule]
 
     def policy(self) -> Policy:
         """The present one, else the last good one, else the one of last resort: stopping must work in any case. A
@@ -187,8 +222,17 @@ class TeamBooks:
                 yield from self._feature_faults(name, needed)
             except RollbotError as e:
                 yield e.message
+        yield from self._drill_faults()
         for message, features in needed.items():
             yield message + (f" (needed by {_few(features)})" if features else "")
+
+    def _drill_faults(self) -> Iterator[str]:
+        """There are few drills, and a faulty one disables only itself."""
+        for name in self.drill_names():
+            try:
+                self.drill(name)
+            except RollbotError as e:
+                yield e.message
 
     def _feature_faults(self, name: str, needed: dict[str, list[str]]) -> Iterator[str]:
         """Those of its own file. Those of its playbook go to ``needed``, with the features that need it. Raises as

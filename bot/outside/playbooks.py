@@ -14,7 +14,7 @@ from typing import Final
 
 from bot.core.errors import Fault, Unknown
 from bot.core.target import Connection, Json
-from bot.core.text import near
+from bot.core.text import listed, near
 from bot.outside.connections import connections, expanded
 from bot.outside.yamlfile import Document, parse
 
@@ -44,13 +44,21 @@ class PlaybookFiles:
         """As ``feature_names``."""
         return self._names("playbooks")
 
+    def drill_names(self) -> list[str]:
+        """As ``feature_names``."""
+        return self._names("drills")
+
     def feature_document(self, name: str) -> Document:
-        """``features/NAME.yaml``. Raises Unknown with near misses, and Fault with file and line."""
+        """``features/NAME.yaml``. Raises Unknown with near misses or what there is, and Fault with file and line."""
         return self._named("features", "feature", name)
 
     def playbook_document(self, name: str) -> Document:
         """``playbooks/NAME.yaml``. Raises as ``feature_document``."""
         return self._named("playbooks", "playbook", name)
+
+    def drill_document(self, name: str) -> Document:
+        """``drills/NAME.yaml``. Raises as ``feature_document``."""
+        return self._named("drills", "drill", name)
 
     def policy_document(self) -> Document:
         """``policy.yaml``. Raises Fault, also if there is none."""
@@ -83,7 +91,7 @@ class PlaybookFiles:
     def strays(self) -> list[Fault]:
         """Files in the folders that nobody reads because of their names."""
         found = []
-        for folder in ("features", "playbooks"):
+        for folder in ("features", "playbooks", "drills"):
             for name in sorted(self._listing(folder)):
                 stem, dot, ending = name.rpartition(".")
                 if not name.startswith(".") and not (dot and ending == "yaml" and _NAME.fullmatch(stem)):
@@ -108,7 +116,9 @@ class PlaybookFiles:
     def _named(self, folder: str, key: str, name: str) -> Document:
         place = self._place(folder, name)
         if not _NAME.fullmatch(name) or not os.path.isfile(place):  # noqa: PTH113  see _place
-            raise Unknown(f"there is no {key} {name!r}.", near=_near(name, self._names(folder)))
+            names = self._names(folder)
+            guesses = _near(name, names)
+            raise Unknown(f"there is no {key} {name!r}.{'' if guesses else _there(names)}", near=guesses)
         document = self._mapping(self._read(place))
         if key in document.data and document.data[key] != name:
             message = f"the {key} here is {document.data[key]!r}, but the file is named {name}.yaml; name both alike"
@@ -162,6 +172,12 @@ class PlaybookFiles:
         if self._resolved is None or self._resolved[0] is not document:
             self._resolved = document, *connections(document, self._environ)
         return self._resolved[1], self._resolved[2]
+
+
+def _there(names: list[str]) -> str:
+    """What there is instead, where no name is near."""
+    shown = [*names[:8], *(["more"] if len(names) > 8 else [])]
+    return f" There {'is' if len(names) == 1 else 'are'} {listed(shown)}." if names else ""
 
 
 def _near(word: str, names: list[str]) -> list[str]:

@@ -24,6 +24,8 @@ PARTS = {"setting up": 60.0, "capturing v11": 10.0, "shipping v12": 10.0, "shipp
 """The bars of the set-up, with what share of it each takes."""
 PANELS = {"incident": "IncidentPanel", "tour": "Tour"}
 """What the page shows beside the chat: modules of bot.practice.page, where they are there."""
+FORGET = "unset $(env | sed -n 's/^\\(ROLLBOT_[A-Z_]*\\|SLACK_[A-Z_]*\\)=.*/\\1/p') PORT"
+"""What a person has set for a real bot is not for this one."""
 _KEY = re.compile(r"shown once: (\S+)")
 
 
@@ -87,7 +89,7 @@ async def _at_a_terminal(place: Place, name: str, user: str) -> str:
     settings = {**place.bot.env, "ROLLBOT_KEY": found[1]}
     exports = [f"export {key}={shlex.quote(value)}" for key, value in settings.items()]
     program = place.folder / name
-    _write(program, ["#!/bin/sh", *exports, f'exec {shlex.quote(sys.executable)} -m bot "$@"'])
+    _write(program, ["#!/bin/sh", FORGET, *exports, f'exec {shlex.quote(sys.executable)} -m bot "$@"'])
     return shlex.quote(str(program))
 
 

@@ -112,7 +112,8 @@ async def _channels(world: World, client: SlackClient, found: Checkup) -> None:
 async def _groups(world: World, people: SlackPeople, found: Checkup) -> None:
     """Each group that the policy asks Slack about must have members."""
     policy = world.books.policy()
-    wanted = rules.groups_of(policy) | {"ml-oncall"} | {rules.bare(f.owner) for f in _features(world) if f.owner}
+    named = [policy.escalate, *(f.owner for f in _features(world))]
+    wanted = rules.groups_of(policy) | {"ml-oncall"} | {rules.bare(name) for name in named if name}
     for group in sorted(wanted):
         listed = rules.listed_group(policy, group, "")
         if listed is not None:

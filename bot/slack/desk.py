@@ -17,13 +17,16 @@ from bot.slack.refusals import error_of
 from bot.slack.reply import Private
 from bot.slack.views.form import notice
 from bot.slack.views.words import Json, Scene, Shown, paragraphs, said, section
-from bot.store import inbox, messages, releases, runs
+from bot.store import messages, releases, runs
 from bot.store.inbox import Taken
+from bot.store.taking import Taking
 from bot.store.write import Connection
 
 log = logging.getLogger(__name__)
 PERMALINKS = 1000
 """Of cards, kept in memory."""
+SEEN = 10_000
+"""Runs that are known to exist."""
 
 
 class Desk:
@@ -34,19 +37,21 @@ class Desk:
         self.private = Private(client)
         self._tasks: set[asyncio.Task[None]] = set()
         self._permalinks: dict[tuple[str, str], str] = {}
+        self._seen: dict[int, None] = {}
 
     async def take(self, origin: Origin, *wanted: tuple[Command, str]) -> Taken:
         """All of ``wanted``, each a command and its answer, durable in one commit; the last one's outcome. The same
-        request again gets the first answers again. Raises StoreDown."""
-        now, actor = self.world.now(), origin.actor
+        request again gets the first answers again, and hears where no worker would do it. Raises StoreDown."""
+        now, actor, key = self.world.now(), origin.actor, origin.key
+        all_ = [Taking(f"{key}:{n}" if n else key, actor, *pair, now) for n, pair in enumerate(wanted)]
 
-        def store(conn: Connection) -> Taken:
-            taken = Taken("", None, fresh=False)
-            for n, (command, answer) in enumerate(wanted):
-                taken = inbox.take(conn, f"{origin.key}:{n}" if n else origin.key, actor, command, answer, now)
-            return taken
+        def in_order(conn: Connection) -> Taken:
+            return [taking(conn) for taking in all_][-1]
 
-        return await self.world.store.intake(store)
+        taken = await self.world.store.intake(all_[0] if len(all_) == 1 else in_order)
+        if self.world.unworked:
+            self.later(self.tell(origin, f"It is kept, but nobody does it yet: {self.world.unworked}"))
+        return taken
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs behind the ack. What fails is logged and lost."""
@@ -111,6 +116,17 @@ class Desk:
     async def run(self, number: int) -> Run | None:
         return await self.world.store.read(lambda conn: runs.load(conn, number))
 
+    async def exists(self, number: int) -> bool:
+        """Is there such a run? Asked for once: it stays, and a press must not wait for what is known."""
+        if number in self._seen:
+            return True
+        if not await self.world.store.read(lambda conn: runs.exists(conn, number)):
+            return False
+        self._seen[number] = None
+        if len(self._seen) > SEEN:
+            del self._seen[next(iter(self._seen))]
+        return True
+
     async def scene(self, run: Run, *, ask: bool = True) -> Scene:
         """Everything a view of this run needs. Without ``ask`` Slack is not asked for names: what stands before an
         ack waits for nobody."""
@@ -141,6 +157,6 @@ class Desk:
 
 def mentioned(run: Run) -> set[str]:
     """Whoever a view of this run may name."""
-    named = {run.requester.id, run.decided_by, run.paused_by, run.glass.person if run.glass else ""}
-    named |= {n.person for n in run.nods}
-    return {person for person in named if person}
+    named = {run.requester.id, run.decided_by, run.paused_by, run.looking, run.glass.person if run.glass else ""}
+    named |= {n.person for n in run.nods} | {d.person for d in run.deeds}
+    return {person for person in named if person and not person.startswith("schedule/")}

@@ -18,6 +18,7 @@ from bot.slack.client import Unsendable, checked
 from bot.slack.commands import forms, parse, reading, registry
 from bot.slack.desk import Desk
 from bot.slack.origin import Origin, Payload, origin, remembered
+from bot.slack.press import Press, value_of
 from bot.slack.refusals import retry_after
 from bot.slack.reply import Reply
 from bot.slack.views import form, lists
@@ -84,8 +85,8 @@ class _Listeners:
         pressed_now = body.get("actions") or [{}]  # signed junk must not be a trace in the log
         came, action, view = origin(body), pressed_now[0], body.get("view")
         try:
-            value = presses.value_of(action)
-            press = presses.Press(self._desk, came, str(action.get("action_id")), value, in_view=bool(view))
+            value = value_of(action)
+            press = Press(self._desk, came, str(action.get("action_id")), value, in_view=bool(view))
             after = await presses.pressed(press)
         except StoreDown:
             raise

@@ -4,73 +4,48 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from bot.core.commands import Abort, Accept, Command, Decide, Pause, Purpose, Request, Resume, Retry, RunAnyway
-from bot.core.errors import RollbotError, Usage
+from bot.core.commands import (
+    Abort,
+    Accept,
+    Command,
+    Decide,
+    Pause,
+    Purpose,
+    Request,
+    Resume,
+    Retry,
+    RunAnyway,
+    Skip,
+    Snooze,
+    Speed,
+    Unlock,
+)
+from bot.core.errors import Usage
 from bot.core.run import Run, unproved
 from bot.slack.commands import forms, names
 from bot.slack.commands.reading import history_page, versions_page
 from bot.slack.commands.rollback import planning, putting_back
 from bot.slack.desk import Desk
 from bot.slack.origin import Origin
+from bot.slack.press import Press, Stale
 from bot.slack.views import buttons, form, lists
 from bot.slack.views.details import details
 from bot.slack.views.words import Json, Shown
-from bot.store import releases, runs
-
-
-class Stale(RollbotError):
-    """This button belongs to a message that this Rollbot did not write, or no longer understands."""
-
-
-@dataclass(frozen=True)
-class Press:
-    """One press. ``in_view``: the button stood in a modal."""
-
-    desk: Desk
-    origin: Origin
-    action: str
-    value: dict[str, Any]
-    in_view: bool = False
-
-    async def run(self) -> Run:
-        """The run whose message it stood in. Raises Stale."""
-        number = self.value.get("run")
-        found = (
-            await self.desk.run(number)
-            if isinstance(number, int) and not isinstance(number, bool) and 0 < number < 2**62
-            else None
-        )
-        if found is None:
-            raise Stale
-        return found
-
-    @property
-    def digest(self) -> str:
-        return str(self.value.get("digest") or "")
-
+from bot.store import lineage, releases
 
 Then = Awaitable[None]
 After = Callable[[], Then] | None
-
-
-def value_of(action: Json) -> dict[str, Any]:
-    """What the button carries. Raises Stale."""
-    try:
-        found = json.loads(action.get("value") or "{}")
-    except (TypeError, ValueError) as e:
-        raise Stale from e
-    if not isinstance(found, dict):
-        raise Stale
-    return found
 
 
 async def pressed(press: Press) -> After:
     """Does what the button says: an inbox row, or a modal behind the ack. Raises RollbotError, StoreDown."""
     if press.action.startswith(f"{buttons.OFFER}_"):
         return await _offer(press)
+    if press.action.startswith(f"{buttons.SPEED}_"):
+        return await _speed(press)
     handler = PRESSES.get(press.action)
     if handler is None:
         raise Stale
@@ -85,19 +60,19 @@ async def _take(press: Press, *wanted: tuple[Command, str]) -> After:
 
 
 async def _approve(press: Press) -> After:
-    run = await press.run()
-    return await _take(press, (Decide(run=run.id, yes=True, digest=press.digest), f"{run.name}: your yes is noted"))
+    run = await press.number()
+    return await _take(press, (Decide(run=run, yes=True, digest=press.digest), f"R-{run}: your yes is noted"))
 
 
 async def _reject(press: Press) -> After:
-    run = await press.run()
-    return await _take(press, (Decide(run=run.id, yes=False, digest=press.digest), f"{run.name}: your no is noted"))
+    run = await press.number()
+    return await _take(press, (Decide(run=run, yes=False, digest=press.digest), f"R-{run}: your no is noted"))
 
 
-def _controls(make: type[Abort | Pause | Resume | Retry], doing: str) -> Callable[[Press], Awaitable[After]]:
+def _controls(make: type[Abort | Pause | Resume | Retry | Snooze], doing: str) -> Callable[[Press], Awaitable[After]]:
     async def handler(press: Press) -> After:
-        run = await press.run()
-        return await _take(press, (make(run=run.id), f"{run.name}: {doing}"))
+        run = await press.number()
+        return await _take(press, (make(run=run), f"R-{run}: {doing}"))
 
     return handler
 
@@ -106,7 +81,9 @@ async def _restore_again(press: Press) -> After:
     """What a verified rollback brought and somebody has changed since."""
     run = await press.run()
     again = _of_run(run, Purpose.rollback, press.origin.channel)
-    request = again.model_copy(update={"to": run.to_version or "", "reason": f"{run.name} was undone"})
+    playbook = Request.model_validate(run.request).playbook
+    update = {"to": run.to_version or "", "reason": f"{run.name} was undone", "playbook": playbook}
+    request = again.model_copy(update=update)
     return await _take(press, (request, planning(request)))
 
 
@@ -131,8 +108,8 @@ def _asks(purpose: Purpose) -> Callable[[Press], Awaitable[After]]:
 async def _enable(press: Press) -> After:
     """Where nothing proves that what is served is right, a person has to say why traffic may come back."""
     run = await press.run()
-    if unproved(await press.desk.world.store.read(lambda c: runs.newest(c, feature=run.feature))):
-        return await _with_reason(enable=True)(press)
+    if unproved(await press.desk.world.store.read(lambda c: lineage.last_back(c, run.feature))):
+        return await _with_reason(partial(form.accept, enable=True))(press)
     return await _asks(Purpose.enable)(press)
 
 
@@ -178,12 +155,24 @@ async def _run_anyway(press: Press) -> After:
     return lambda: press.desk.open_after(press.origin, make(), push=press.in_view)
 
 
-def _with_reason(*, enable: bool) -> Callable[[Press], Awaitable[After]]:
+def _with_reason(ask: Callable[[Run, dict[str, str]], Json]) -> Callable[[Press], Awaitable[After]]:
     async def handler(press: Press) -> After:
-        view = form.accept(await press.run(), forms.where(press.origin), enable=enable)
+        view = ask(await press.run(), forms.where(press.origin))
         return lambda: press.desk.open_view(press.origin, view, push=press.in_view)
 
     return handler
+
+
+async def _switch(press: Press) -> After:
+    run = await press.run()
+    return lambda: forms.open_switch(press.desk, press.origin, run, push=press.in_view)
+
+
+async def _speed(press: Press) -> After:
+    run, every = await press.number(), press.value.get("every")
+    if not isinstance(every, int | float) or not 0 <= every <= 86_400:
+        raise Stale
+    return await _take(press, (Speed(run=run, every=every), f"R-{run}: changing the ramp"))
 
 
 async def _more_history(press: Press) -> After:
@@ -221,8 +210,12 @@ PRESSES: dict[str, Callable[[Press], Awaitable[After]]] = {
     buttons.PUT_BACK: _put_back,
     buttons.LIFT: _asks(Purpose.lift),
     buttons.ENABLE: _enable,
-    buttons.ACCEPT: _with_reason(enable=False),
-    buttons.ENABLE_ANYWAY: _with_reason(enable=True),
+    buttons.ACCEPT: _with_reason(partial(form.accept, enable=False)),
+    buttons.ENABLE_ANYWAY: _with_reason(partial(form.accept, enable=True)),
+    buttons.SKIP: _with_reason(form.skip),
+    buttons.UNLOCK: _with_reason(form.unlock),
+    buttons.SWITCH: _switch,
+    buttons.LOOKING: _controls(Snooze, "you are looking"),
     lists.MORE_HISTORY: _more_history,
     lists.MORE_VERSIONS: _more_versions,
 }
@@ -249,6 +242,10 @@ def _of_form(callback: str, run: Run, reason: str, view: Json, meta: dict[str, A
             raise forms.BadForm("version", f"type {run.to_version} to run this plan")
         command = RunAnyway(run=run.id, digest=str(meta.get("digest") or ""), version=typed, reason=reason)
         return command, f"{run.name}: running without approval"
+    if callback == form.SKIP:
+        return Skip(run=run.id, reason=reason), f"{run.name}: skipping"
+    if callback == form.UNLOCK:
+        return Unlock(run=run.id, reason=reason), f"{run.name}: unlocking"
     if callback not in (form.ACCEPT, form.ENABLE_ANYWAY):
         raise Usage("this form is from another version of Rollbot; open it again")
     enable = callback == form.ENABLE_ANYWAY

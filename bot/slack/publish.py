@@ -6,34 +6,34 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from slack_sdk.errors import SlackApiError
 
 from bot.core.errors import RollbotError
 from bot.core.target import digest_of
+from bot.slack import lost
 from bot.slack.client import TROUBLE, Unsendable
 from bot.slack.desk import Desk
+from bot.slack.duty import Duty
 from bot.slack.notify import Notices
 from bot.slack.pace import POST_S, UPDATE_S, UPDATES, Pace
 from bot.slack.places import Places
 from bot.slack.refusals import ELSEWHERE, HOPELESS, error_of, in_full, retry_after
 from bot.slack.render import Scenes, render
-from bot.slack.views.words import Json, Scene, Shown
+from bot.slack.views.words import Scene, Shown
 from bot.store import messages
 from bot.store.messages import Message
 from bot.store.write import Connection
 
 log = logging.getLogger(__name__)
-EVENT = "rollbot"
 MOST_DUE = 1000
 TOGETHER = 8
 """Channels that are served at a time."""
-PAGES = 5
-BEFORE = timedelta(minutes=5)
-"""How much Slack's clock may be behind ours when a lost message is looked for."""
 PRIVATE_TRIES = 6
+BROADCAST = ("outcome", "reminder", "drift", "stall")
+"""Said in the channel, too."""
 RECENT = timedelta(hours=1)
 """How long after a run's end its card is still worth another place."""
 
@@ -47,7 +47,8 @@ class _Place:
 
 
 class Publisher:
-    """One per workspace. Whoever calls ``publish_due`` again and again has everything sent that can be."""
+    """Whoever calls ``publish_due`` again and again has everything sent that can be. Of several processes one posts at
+    a time, so that a channel has its order and its pace; another takes over when that one is silent."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk, self._world, self._client = desk, desk.world, desk.client
@@ -55,25 +56,43 @@ class Publisher:
         self._notices = Notices(desk)
         self._pace = Pace()
         self._one_pass = asyncio.Lock()
+        self.duty = Duty(desk.world)
 
     async def publish_due(self) -> int:
         """One pass over what is due; how many messages were posted or changed. Raises nothing but StoreDown: a message
         that can't be sent now waits, one that never can be is given up with its trouble."""
         async with self._one_pass:
+            if not await self.duty.held():
+                return 0
             due = await self._world.store.read(lambda conn: messages.due(conn, MOST_DUE))
-            ready = [m for m in due if self._pace.free(m.key, self._world.now())]
             scenes, few = Scenes(self._desk), asyncio.Semaphore(TOGETHER)
-            channels = {m.channel: [x for x in ready if x.channel == m.channel] for m in ready}
+            channels: dict[str, list[Message]] = {}
+            for message in due:
+                channels.setdefault(message.channel, []).append(message)
             sent = await asyncio.gather(*(self._channel(mine, scenes, few) for mine in channels.values()))
             return sum(sent)
 
+    async def rest(self) -> None:
+        """Another process may post at once."""
+        await self.duty.give_back()
+
     async def _channel(self, mine: Iterable[Message], scenes: Scenes, few: asyncio.Semaphore) -> int:
-        """In order: a card before what answers it."""
-        sent = 0
+        """In order: a card before what answers it, and what answers it as it happened. Where one of a run can't be
+        posted now, what comes after it waits, too."""
+        sent, waits = 0, set[int | None]()
         async with few:
             for message in mine:
-                sent += await self._guarded(message, scenes)
+                new = message.ts is None and message.purpose != "private"
+                if new and message.run in waits:
+                    continue
+                done = await self._guarded(message, scenes) if self._free(message) else 0
+                if new and message.run and not done and not self._free(message):
+                    waits.add(message.run)
+                sent += done
         return sent
+
+    def _free(self, message: Message) -> bool:
+        return self._pace.free(message.key, self._world.now())
 
     async def _guarded(self, message: Message, scenes: Scenes) -> int:
         try:
@@ -134,10 +153,10 @@ class Publisher:
         now = self._world.now()
         if place is None or not self._pace.free(place.channel, now):
             return False
-        if message.attempted_at is not None and (ts := await self._found(message, place)):
+        if message.attempted_at is not None and (ts := await self._lost(message, place)):
             await self._sent(message, place, ts, "", stale=True)
             return True
-        await self._store(lambda conn: messages.attempt(conn, message.key, now))
+        await self._store(lambda conn: self._attempt(conn, message.key, now))
         self._pace.hold(place.channel, POST_S, now)
         try:
             answer = await self._client.chat_postMessage(
@@ -145,8 +164,8 @@ class Publisher:
                 text=shown.text,
                 blocks=shown.blocks,
                 thread_ts=place.thread,
-                reply_broadcast=True if message.purpose in ("outcome", "reminder", "drift") and place.thread else None,
-                metadata={"event_type": EVENT, "event_payload": {"key": message.key}},
+                reply_broadcast=True if message.purpose in BROADCAST and place.thread else None,
+                metadata={"event_type": lost.EVENT, "event_payload": {"key": message.key}},
                 unfurl_links=False,
                 unfurl_media=False,
             )
@@ -157,6 +176,10 @@ class Publisher:
         channel = str(answer["channel"])
         await self._sent(message, _Place(channel), str(answer["ts"]), _digest(shown))
         return True
+
+    def _attempt(self, conn: Connection, key: str, now: datetime) -> None:
+        self.duty.confirm(conn)
+        messages.attempt(conn, key, now)
 
     async def _place(self, message: Message) -> _Place | None:
         """None: what it answers does not stand yet, or never will."""
@@ -169,34 +192,9 @@ class Publisher:
             await self._give_up(message, f"what it answers, {message.parent}, does not stand")
         return None
 
-    async def _found(self, message: Message, place: _Place) -> str | None:
-        """As ``_find``; None also where we may not look, since there we may not have posted either."""
-        try:
-            return await self._find(message, place)
-        except SlackApiError as e:
-            if error_of(e) in ELSEWHERE or error_of(e) == "missing_scope":
-                return None
-            raise
-
-    async def _find(self, message: Message, place: _Place) -> str | None:
-        """The ts of a message that was posted before a crash. Slack shows nobody's direct messages without another
-        scope: there a message may come twice. Raises what is in TROUBLE."""
-        if place.channel[0] in "DUW":
-            return None
-        oldest = f"{((message.attempted_at or self._world.now()) - BEFORE).timestamp():.6f}"
-        how: Json = {"channel": place.channel, "oldest": oldest, "limit": 200, "include_all_metadata": True}
-        for _ in range(PAGES):
-            if place.thread:
-                answer: Any = await self._client.conversations_replies(ts=place.thread, **how)
-            else:
-                answer = await self._client.conversations_history(**how)
-            for found in answer.get("messages") or []:
-                if _key_of(found) == message.key:
-                    return str(found["ts"])
-            how["cursor"] = (answer.get("response_metadata") or {}).get("next_cursor")
-            if not how["cursor"]:
-                return None
-        return None
+    async def _lost(self, message: Message, place: _Place) -> str | None:
+        since = message.attempted_at or self._world.now()
+        return await lost.found(self._client, message.key, place.channel, place.thread, since)
 
     async def _not_posted(self, message: Message, e: SlackApiError, place: _Place, scene: Scene | None) -> None:
         """Slack has refused it, so nothing stands; unless it broke down in the middle (no answer that can be read)."""
@@ -289,9 +287,3 @@ def _recent(scene: Scene) -> bool:
 
 def _digest(shown: Shown) -> str:
     return digest_of([shown.text, shown.blocks])
-
-
-def _key_of(message: Json) -> str | None:
-    metadata = message.get("metadata") or {}
-    payload = metadata.get("event_payload") if metadata.get("event_type") == EVENT else None
-    return str(payload.get("key")) if isinstance(payload, dict) else None

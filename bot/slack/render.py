@@ -8,9 +8,10 @@ from collections.abc import Callable
 from bot.core.run import Run, Status
 from bot.slack.desk import Desk
 from bot.slack.lint import escape, lint, lint_call
+from bot.slack.views.alerts import broken_glass, drifted, reminder, stalled, still_left
 from bot.slack.views.card import card
 from bot.slack.views.live import live
-from bot.slack.views.outcome import broken_glass, drifted, outcome, reminder, still_left
+from bot.slack.views.outcome import outcome
 from bot.slack.views.words import SECTION, Scene, Shown, paragraphs, said, section
 from bot.store.messages import Message
 
@@ -52,6 +53,8 @@ def render(message: Message, scene: Scene | None) -> Shown | None:
     if message.purpose == "drift" and scene is not None:
         moved = message.body.get("moved")
         return safe(drifted(scene, moved if isinstance(moved, dict) else {}))
+    if message.purpose == "stall" and scene is not None:
+        return safe(stalled(scene, message.body))
     view = OF_RUN.get(message.purpose)
     if view is None or scene is None or not _still(message.purpose, scene):
         return GONE
@@ -73,7 +76,7 @@ def safe(shown: Shown) -> Shown:
 
 def _still(purpose: str, scene: Scene) -> bool:
     if purpose == "reminder":
-        return waits(scene.run)
+        return waits(scene.run) or scene.run.waiting_for == "person"
     return purpose != "left" or bool(scene.left)
 
 

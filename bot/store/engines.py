@@ -22,6 +22,13 @@ IDLE_S = 5
 """Seconds after which PostgreSQL ends a transaction that does nothing. Ours are never idle, so its process is frozen,
 and the rows it has locked (the head of the log) would stop everybody else."""
 
+SETTINGS = f"""
+SET idle_in_transaction_session_timeout = '{IDLE_S}s';
+SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3
+"""
+"""Of each connection. Some firewalls forget one that nobody has used for minutes, and say so to neither side: at night,
+the first press would wait for ``COMMAND_S`` and fail. With the server asking whether we live, they remember it."""
+
 
 def sqlite_engine(url: str, *, begin: str, read_only: bool = False) -> sa.Engine:
     """Emits BEGIN itself: the driver's own deferred BEGIN loses updates silently (350 of 400, measured)."""
@@ -44,22 +51,35 @@ def sqlite_engine(url: str, *, begin: str, read_only: bool = False) -> sa.Engine
     return engine
 
 
-def asyncpg_engine(url: str, *, size: int, pre_ping: bool) -> AsyncEngine:
-    """The driver reads the URL itself, so everything that psql understands works (``sslmode`` and its like).
-    Raises MissingExtra."""
+async def asyncpg_connect(url: str) -> Any:
+    """One connection. The driver reads the URL itself, so everything that psql understands works (``sslmode`` and its
+    like). Raises MissingExtra."""
+    asyncpg = _asyncpg()
+    conn = await asyncpg.connect("postgresql://" + url.split("://", 1)[1], timeout=CONNECT_S, command_timeout=COMMAND_S)
     try:
-        asyncpg = importlib.import_module("asyncpg")
-    except ImportError:
-        raise MissingExtra("postgres", "asyncpg") from None
+        await conn.execute(SETTINGS)
+    except BaseException:
+        conn.terminate()  # nobody else knows of it yet
+        raise
+    return conn
+
+
+def asyncpg_engine(url: str, *, size: int) -> AsyncEngine:
+    """An engine over such connections. None is asked before each use whether it lives, which is a trip: whoever uses
+    one tries again. Raises MissingExtra."""
+    _asyncpg()
 
     async def connect() -> Any:
-        conn = await asyncpg.connect(
-            "postgresql://" + url.split("://", 1)[1], timeout=CONNECT_S, command_timeout=COMMAND_S
-        )
-        await conn.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_S}s'")
-        return conn
+        return await asyncpg_connect(url)
 
-    return create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_size=size, pool_pre_ping=pre_ping)
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_size=size)
+
+
+def _asyncpg() -> Any:
+    try:
+        return importlib.import_module("asyncpg")
+    except ImportError:
+        raise MissingExtra("postgres", "asyncpg") from None
 
 
 def sync_url(url: str) -> str:

@@ -22,6 +22,7 @@ SALT = audit.SALT_BYTES
 _HEAD = sa.select(t.event_head.c.frontier).where(t.event_head.c.id == 1)
 _LOCKED_HEAD = _HEAD.with_for_update()
 _NEW_HEAD = Quick(lambda _: sa.update(t.event_head).where(t.event_head.c.id == 1).values(frontier=sa.bindparam("new")))
+_EVENT = Quick(lambda _: sa.insert(t.events), ("seq", "run", "feature", "act", "body"))
 _SALT_OF = sa.select(t.people.c.salt).where(t.people.c.person == sa.bindparam("of"))
 
 
@@ -61,8 +62,7 @@ def append(
         )
         row, at = audit.make_event(at, event, now, lambda: secrets.token_bytes(SALT))
         made.append((row, event))
-    _insert(conn, made, run)
-    _NEW_HEAD.run(conn, {"new": canonical(at.to_json())})
+    _insert(conn, made, at, run)
 
 
 def _locked_head(conn: sa.Connection) -> Frontier:
@@ -74,7 +74,9 @@ def _locked_head(conn: sa.Connection) -> Frontier:
     return head(conn, lock=True)
 
 
-def _insert(conn: sa.Connection, made: list[tuple[audit.EventRow, audit.Event]], run: Run | None) -> None:
+def _insert(
+    conn: sa.Connection, made: list[tuple[audit.EventRow, audit.Event]], head: Frontier, run: Run | None
+) -> None:
     rows = [
         {
             "seq": row.seq,
@@ -85,7 +87,7 @@ def _insert(conn: sa.Connection, made: list[tuple[audit.EventRow, audit.Event]],
         }
         for row, event in made
     ]
-    conn.execute(sa.insert(t.events), rows)
+    _NEW_HEAD.with_rows(conn, {"new": canonical(head.to_json())}, [(_EVENT, row) for row in rows])
     texts = [
         {"seq": row.seq, "name": name, "salt": opening.salt.hex(), "text": opening.text}
         for row, _ in made

@@ -20,6 +20,7 @@ from bot.store.jobs import StoreDown
 from bot.store.quick import Quick
 
 V = TypeVar("V", bound=Value)
+Values = dict[str, Any]
 ALREADY = "is already doing exactly this"
 """How the answer to a request ends for which an open run was found."""
 
@@ -52,30 +53,41 @@ def take(conn: sa.Connection, request_key: str, actor: Actor, command: Command, 
 
     ``answer`` may contain ``{run}``. The same key again gets the first answer again. A request for what an open
     run already does gets that run. Characters that no database holds (NUL, lone surrogates) become U+FFFD."""
+    if not isinstance(command, Request):
+        row = plain_row(request_key, actor, command, answer, now)
+        made = _ROW.first(conn, row)
+        return taken_as(conn, row, made["id"] if made else None)
     request_key = storable(request_key)
-    (actor, who), (command, what) = _storable(actor), _storable(command)
-    run, new = getattr(command, "run", None), False
-    if isinstance(command, Request):
-        found = _run_for(conn, request_key, command, actor, now)
-        if isinstance(found, Taken):
-            return found
-        run, new = found
-        answer = answer if new else f"{{run}} {ALREADY}"
-    said = storable(answer.replace("{run}", f"R-{run}"))
-    values = {
-        "request_key": request_key,
-        "actor": who,
-        "command": what,
-        "run": run,
-        "answer": said,
-        "created_at": iso(now),
-    }
-    row = _ROW.first(conn, values)
-    if row is not None:
-        return Taken(said, run, fresh=True, id=row["id"])
-    if new:  # another process took the same key meanwhile, and its run has ended already
+    (actor, who), (wish, what) = _storable(actor), _storable(command)
+    found = _run_for(conn, request_key, wish, actor, now)
+    if isinstance(found, Taken):
+        return found
+    run, new = found
+    said = storable((answer if new else f"{{run}} {ALREADY}").replace("{run}", f"R-{run}"))
+    row = _values(request_key, who, what, run, said, now)
+    made = _ROW.first(conn, row)
+    if made is None and new:  # another process took the same key meanwhile, and its run has ended already
         conn.execute(sa.delete(t.runs).where(t.runs.c.id == run))
-    first = _first_answer(conn, request_key)
+    return taken_as(conn, row, made["id"] if made else None)
+
+
+def plain_row(request_key: str, actor: Actor, command: Command, answer: str, now: datetime) -> Values:
+    """What ``take`` stores of a command that asks for no run."""
+    (_, who), (command, what) = _storable(actor), _storable(command)
+    run = getattr(command, "run", None)
+    return _values(storable(request_key), who, what, run, storable(answer.replace("{run}", f"R-{run}")), now)
+
+
+def _values(request_key: str, who: str, what: str, run: int | None, said: str, now: datetime) -> Values:
+    row = {"request_key": request_key, "actor": who, "command": what}
+    return {**row, "run": run, "answer": said, "created_at": iso(now)}
+
+
+def taken_as(conn: sa.Connection, row: Values, number: int | None) -> Taken:
+    """``number``: under which the row was stored; None: its key was there before, so the first answer is the answer."""
+    if number is not None:
+        return Taken(row["answer"], row["run"], fresh=True, id=number)
+    first = _first_answer(conn, row["request_key"])
     if first is None:
         raise StoreDown("the inbox changed while this was stored: nothing was stored")
     return first
@@ -170,6 +182,7 @@ def _new_run(command: Request, actor: Actor, now: datetime) -> str:
         request=command.model_dump(mode="json"),
         channel=command.channel,
         of_run=command.of_run,
+        instead_of=command.instead_of,
         reason=command.reason,
         incident=command.incident,
         to_version=command.to or None,

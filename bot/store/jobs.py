@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import itertools
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -16,6 +17,8 @@ from bot.core.errors import RollbotError
 
 T = TypeVar("T")
 Fn = Callable[[sa.Connection], T]
+Together = Callable[[sa.Connection, list[Fn[Any]]], list[Any]]
+"""What a function may carry as ``together``: the results of several of its kind, in fewer statements."""
 OWN_FAULTS = ("21", "22", "23", "42", "44", "P0")
 """Classes of SQLSTATE that speak of one statement: bad data, a broken constraint, wrong SQL. What is not among them
 (no connection, no space, shutdown, deadlock) speaks of the database."""
@@ -75,13 +78,44 @@ def _tell(group: Sequence[Job]) -> None:
 
 def run_group(conn: sa.Connection, group: Sequence[Job]) -> None:
     """All jobs in this transaction. A failing one is undone by itself and does not take the others along; trouble
-    with the database itself is raised, and then none of them may be committed."""
+    with the database itself is raised, and then none of them may be committed. Where one fails, the others may have
+    been run twice, with what they did the first time undone."""
     for job in group:
         job.result, job.error = None, None
-        if len(group) == 1:
-            job.result = job.fn(conn)
-        else:
+    if len(group) == 1:
+        group[0].result = group[0].fn(conn)
+    elif not _run_together(conn, group):
+        for job in group:
+            job.result = None
             _run_beside_others(conn, job)
+
+
+def _run_together(conn: sa.Connection, group: Sequence[Job]) -> bool:
+    """All behind one savepoint: one for each is two of three trips to PostgreSQL. False: one failed, all are undone."""
+    trouble: BaseException | None = None
+    try:
+        with conn.begin_nested():
+            try:
+                for together, several in itertools.groupby(group, lambda job: getattr(job.fn, "together", None)):
+                    _results(conn, together, list(several))
+            except BaseException as e:
+                trouble = e
+                raise
+    except Exception as e:
+        # SQLite undoes everything when the disk is full, so that leaving the savepoint fails too
+        if trouble is not None and speaks_of_database(trouble):
+            raise trouble from None
+        if speaks_of_database(e):
+            raise
+        return False
+    return True
+
+
+def _results(conn: sa.Connection, together: Together | None, several: list[Job]) -> None:
+    fns = [job.fn for job in several]
+    found = together(conn, fns) if together else [fn(conn) for fn in fns]
+    for job, result in zip(several, found, strict=True):
+        job.result = result
 
 
 def _run_beside_others(conn: sa.Connection, job: Job) -> None:

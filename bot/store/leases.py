@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,22 +13,30 @@ from bot.core.errors import LostOwnership
 from bot.store import tables as t
 from bot.store.engines import lease_clock
 from bot.store.locks import free
-from bot.store.quick import Quick
+from bot.store.quick import Quick, Row, Values
 
 
 @dataclass(frozen=True)
 class Lease:
-    """Who may write a run now. ``fence`` grows with every new owner."""
+    """Who may write a run now. ``fence`` grows with every new owner. ``taken_from``: who had it, and let it lapse."""
 
     run: int
     owner: str
     fence: int
+    taken_from: str | None = field(default=None, compare=False)
 
 
 def claim(conn: sa.Connection, run: int, owner: str, ttl: float) -> Lease | None:
     """Takes a free or lapsed lease; None if somebody else drives this run."""
+    before = _BEFORE.first(conn, {"of": run})
     row = conn.execute(_claim(conn.dialect.name), {"of": run, "by": owner, "ttl": ttl}).first()
-    return Lease(run, owner, row.fence) if row else None
+    if row is None or before is None:
+        return None
+    return Lease(run, owner, row.fence, before["owner"] if before["owner"] != owner else None)
+
+
+# Locked, or two who claim at once would both read the owner before.
+_BEFORE = Quick(lambda _: sa.select(t.runs.c.owner).where(t.runs.c.id == sa.bindparam("of")).with_for_update())
 
 
 @functools.cache
@@ -48,11 +57,23 @@ def renew(conn: sa.Connection, lease: Lease, ttl: float) -> None:
         raise LostOwnership(f"R-{lease.run} has another owner")
 
 
-def save(conn: sa.Connection, lease: Lease, values: dict[str, object]) -> None:
-    """Writes these columns of the run under the lease. Raises LostOwnership, with nothing written."""
-    renamed = {f"new_{name}": value for name, value in values.items()}
-    row = _saving(tuple(values)).first(conn, {**renamed, **_whose(lease)})
-    if row is None:
+def next_lapse(conn: sa.Connection) -> float | None:
+    """Seconds until the first lease lapses that nobody renews; None if there is none."""
+    return conn.execute(_next_lapse(conn.dialect.name)).scalar()
+
+
+@functools.cache
+def _next_lapse(dialect: str) -> sa.Executable:
+    clock = lease_clock(dialect)
+    held = sa.select(sa.func.min(t.runs.c.lease_until - clock))
+    return held.where(t.runs.c.ended_at.is_(None), t.runs.c.lease_until > clock)
+
+
+def save(conn: sa.Connection, lease: Lease, values: Values, rows: Sequence[Row] = ()) -> None:
+    """Writes these columns of the run under the lease, and ``rows``. Raises LostOwnership: the transaction is to be
+    undone then."""
+    named = {f"new_{name}": value for name, value in values.items()} | _whose(lease)
+    if _saving(tuple(values)).with_rows(conn, named, rows) is None:
         raise LostOwnership(f"R-{lease.run} has another owner")
 
 
@@ -82,11 +103,18 @@ def _whose(lease: Lease) -> dict[str, object]:
 
 def release(conn: sa.Connection, lease: Lease) -> None:
     """Gives a lease back; harmless if it is no longer ours."""
-    mine = sa.and_(t.runs.c.id == lease.run, t.runs.c.owner == lease.owner, t.runs.c.fence == lease.fence)
-    given = sa.update(t.runs).where(mine).values(lease_until=None, owner=None)
-    row = conn.execute(given.returning(t.runs.c.ended_at)).first()
-    if row is not None and row.ended_at is not None:
+    row = _GIVEN.first(conn, _whose(lease))
+    if row is not None and row["ended_at"] is not None:
         free(conn, lease.run)
+
+
+def _given() -> sa.Executable:
+    held = (t.runs.c.id == sa.bindparam("of"), t.runs.c.owner == sa.bindparam("by"))
+    query = sa.update(t.runs).where(*held, t.runs.c.fence == sa.bindparam("with_fence"))
+    return query.values(lease_until=None, owner=None).returning(t.runs.c.ended_at)
+
+
+_GIVEN = Quick(lambda _: _given())
 
 
 def void_leases(conn: sa.Connection) -> None:

@@ -13,11 +13,13 @@ from bot.store.engines import lease_clock, upsert
 
 
 def lock(conn: sa.Connection, run: int, resources: Iterable[str], now: datetime) -> int | None:
-    """Takes all resource locks, by name; None if taken, else the run that holds one (nothing is kept then)."""
+    """Takes all resource locks, by name; None if taken, else the run that holds one. Then only those are kept that it
+    had before: what it took over from another run must not be free in between."""
+    had = held(conn, run)
     for resource in sorted(set(resources)):
         holder = _lock_one(conn, run, resource, now)
         if holder != run:
-            free(conn, run)
+            free(conn, run, but=had)
             return holder
     return None
 
@@ -50,5 +52,19 @@ def driven(conn: sa.Connection, run: int) -> bool:
     return conn.execute(held).first() is not None
 
 
-def free(conn: sa.Connection, run: int) -> None:
-    conn.execute(sa.delete(t.resource_locks).where(t.resource_locks.c.run == run))
+def held(conn: sa.Connection, run: int) -> list[str]:
+    """What this run has locked now, by name."""
+    rows = conn.execute(sa.select(t.resource_locks.c.resource).where(t.resource_locks.c.run == run))
+    return sorted(row.resource for row in rows)
+
+
+def force(conn: sa.Connection, run: int) -> None:
+    """Frees what this run has locked whoever works on it: that one has lost it, and can write nothing more to it."""
+    taken = sa.update(t.runs).where(t.runs.c.id == run)
+    conn.execute(taken.values(fence=t.runs.c.fence + 1, owner=None, lease_until=None))
+    free(conn, run)
+
+
+def free(conn: sa.Connection, run: int, *, but: Iterable[str] = ()) -> None:
+    mine = sa.delete(t.resource_locks).where(t.resource_locks.c.run == run)
+    conn.execute(mine.where(t.resource_locks.c.resource.not_in(list(but))))

@@ -13,7 +13,7 @@ from bot.core.target import canonical
 from bot.store import tables as t
 from bot.store.codec import iso, maybe_when
 from bot.store.engines import upsert_on
-from bot.store.quick import Quick
+from bot.store.quick import Quick, Row
 
 
 @dataclass(frozen=True)
@@ -55,20 +55,20 @@ def want(
     body: dict[str, object] | None = None,
 ) -> None:
     """This message should stand, or be brought up to date. The same key is the same message for ever."""
-    values = {
+    row = _row(key, purpose, channel, now) | {"run": run, "person": person, "parent": parent}
+    _WANTED.run(conn, row | {"body": canonical(body) if body is not None else None})
+
+
+def _row(key: str, purpose: str, channel: str, now: datetime) -> dict[str, object]:
+    return dict.fromkeys(_GIVEN) | {
         "key": key,
-        "run": run,
         "purpose": purpose,
         "channel": channel,
-        "person": person,
-        "parent": parent,
-        "body": canonical(body) if body is not None else None,
         "wanted": 1,
         "sent": 0,
         "failures": 0,
         "created_at": iso(now),
     }
-    _WANTED.run(conn, values)
 
 
 def _wanted(dialect: str) -> sa.Executable:
@@ -84,30 +84,17 @@ _WANTED = Quick(_wanted, _GIVEN)
 
 def want_run(conn: sa.Connection, run: Run, now: datetime) -> None:
     """The card and the thread of a run follow its state."""
+    _WANTED.all(conn, [row for _, row in told_of(run, now)])
+
+
+def told_of(run: Run, now: datetime) -> list[Row]:
+    """The rows by which they do."""
     if not run.channel:
-        return
-    if run.planned_at or not run.open:
-        want(conn, f"{run.name}:card", purpose="card", channel=run.channel, run=run.id, now=now)
-    if run.started_at:
-        want(
-            conn,
-            f"{run.name}:live",
-            purpose="live",
-            channel=run.channel,
-            run=run.id,
-            parent=f"{run.name}:card",
-            now=now,
-        )
-    if run.started_at and not run.open:
-        want(
-            conn,
-            f"{run.name}:outcome",
-            purpose="outcome",
-            channel=run.channel,
-            run=run.id,
-            parent=f"{run.name}:card",
-            now=now,
-        )
+        return []
+    card, begun, over = f"{run.name}:card", run.started_at is not None, not run.open
+    told = {"card": run.planned_at is not None or over, "live": begun, "outcome": begun and over}
+    rows = [_row(f"{run.name}:{purpose}", purpose, run.channel, now) for purpose, stands in told.items() if stands]
+    return [(_WANTED, row | {"run": run.id, "parent": None if row["key"] == card else card}) for row in rows]
 
 
 _DUE = sa.select(t.messages).where(t.messages.c.wanted > t.messages.c.sent)

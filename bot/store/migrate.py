@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 
 from bot.store import tables as t
 from bot.store.engines import sqlite_engine, sync_url
+from bot.store.triggers import POSTGRES_TRIGGERS, SQLITE_TRIGGERS
 
 
 def folder() -> Path:
@@ -57,7 +58,7 @@ def is_current(conn: sa.Connection) -> bool:
 
 def triggers(conn: sa.Connection) -> None:
     """The triggers that refuse to change the log."""
-    for sql in (t.POSTGRES_TRIGGERS if conn.dialect.name == "postgresql" else t.SQLITE_TRIGGERS).values():
+    for sql in (POSTGRES_TRIGGERS if conn.dialect.name == "postgresql" else SQLITE_TRIGGERS).values():
         conn.exec_driver_sql(sql)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.store.engines import asyncpg_engine
 from bot.store.jobs import Fn, Job, StoreDown, T, clashed, down, fail, nothing_done, run_group, settle, sqlstate
+from bot.store.listen import CHANNEL, Ear
 
 BATCH = 256
 CLOSED = "the store is closed: nothing was stored"
@@ -27,9 +29,9 @@ class PostgresStore:
     def __init__(self, url: str) -> None:
         self.url = url
         self.on_write: Callable[[], None] = nothing_done
-        self._engine = asyncpg_engine(url, size=POOL, pre_ping=True)
-        # One connection that no busy worker can take away; no ping before each use, since intake may be repeated.
-        self._inbox = asyncpg_engine(url, size=1, pre_ping=False)
+        self._engine = asyncpg_engine(url, size=POOL)
+        # One connection that no busy worker can take away.
+        self._inbox = asyncpg_engine(url, size=1)
         self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._urgent: asyncio.Queue[Job | None] = asyncio.Queue()
         self._closed = False
@@ -37,13 +39,19 @@ class PostgresStore:
         self._idle = asyncio.Event()
         self._idle.set()
         self._task: asyncio.Task[None] | None = None
+        self._ear = Ear(url, self._stored)
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._work(), name="store-intake")
 
+    def listen(self) -> None:
+        """From now on ``on_write`` is also called when another process has taken something in."""
+        self._ear.start()
+
     async def stop(self) -> None:
         """Returns when everything that was asked for before is stored, or its task has heard why not."""
         self._closed = True
+        await self._ear.stop()
         self._urgent.put_nowait(None)
         if self._task:
             await asyncio.wait([self._task])
@@ -53,13 +61,13 @@ class PostgresStore:
 
     async def write(self, fn: Fn[T]) -> T:
         with self._in_use():
-            result = await transaction(self._engine, fn)
+            result = await _twice(self._engine, fn)
         self.on_write()
         return result
 
     async def read(self, fn: Fn[T]) -> T:
         with self._in_use():
-            return await transaction(self._reader, fn, doing="be read", outcome="try again")
+            return await _twice(self._reader, fn, doing="be read", outcome="try again")
 
     @contextlib.contextmanager
     def _in_use(self) -> Iterator[None]:
@@ -113,7 +121,7 @@ class PostgresStore:
         settle(group)
 
     async def _attempt(self, group: list[Job]) -> None:
-        await transaction(self._inbox, lambda conn: run_group(conn, group))
+        await transaction(self._inbox, partial(_taken_in, group))
 
     async def _once_more(self, group: list[Job], error: Exception) -> None:
         """Two processes that take the same presses in another order deadlock: alone, each press gets through.
@@ -129,11 +137,31 @@ class PostgresStore:
             fail(group, error)
 
 
+def _taken_in(group: list[Job], conn: sa.Connection) -> None:
+    """All of a group, and the news of it for the processes that listen, at its commit."""
+    run_group(conn, group)
+    conn.exec_driver_sql(f"NOTIFY {CHANNEL}")
+
+
 def _lost(error: BaseException) -> bool:
     """The connection is gone. A second try meets a new one, or learns that there is none."""
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or (sqlstate(error) or "").startswith(("08", "57P"))
     return isinstance(error, ConnectionError)
+
+
+class _Cut(StoreDown):
+    """The connection was lost before the commit."""
+
+
+async def _twice(
+    engine: AsyncEngine, fn: Fn[T], *, doing: str = "take writes", outcome: str = "nothing was stored"
+) -> T:
+    """A connection that was lost while nobody used it shows only at its next use."""
+    try:
+        return await transaction(engine, fn, doing=doing, outcome=outcome)
+    except _Cut:
+        return await transaction(engine, fn, doing=doing, outcome=outcome)
 
 
 async def transaction(
@@ -150,8 +178,9 @@ async def transaction(
     except (OSError, DBAPIError, sa.exc.TimeoutError) as e:
         if at == "connect" and isinstance(e, OSError):  # refused, or a name that does not resolve
             raise StoreDown(f"the database can't be reached ({e}): {outcome}") from e
-        told = down(e, doing=doing, outcome=UNKNOWN if at == "commit" and _lost(e) else outcome)
+        unheard = at == "commit" and (_lost(e) or not sqlstate(e))  # no answer, or none in time: it may be done
+        told = down(e, doing=doing, outcome=UNKNOWN if unheard else outcome)
         if told is e:
             raise
-        raise told from e
+        raise (_Cut(str(told)) if at == "run" and _lost(e) else told) from e
     return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -14,15 +15,14 @@ from bot.core.plan import Plan
 from bot.core.policy import Nod
 from bot.core.run import Happened, Run, RunStep, Status
 from bot.core.target import canonical
-from bot.store import events, leases, locks, messages
+from bot.store import events, leases, locks, messages, seen
 from bot.store import tables as t
 from bot.store.codec import iso, maybe_iso
 from bot.store.engines import lease_clock, upsert_on
 from bot.store.leases import Lease
-from bot.store.quick import Quick
+from bot.store.quick import Quick, Row, Values
 
 Transition = Callable[[Run], tuple[Run, list[Happened]]]
-_SEPARATE = {"steps", "nods"}
 lock, free = locks.lock, locks.free
 
 # Built once: building a statement takes four times as long as having SQLite run it (measured: 0.2 ms and 0.05).
@@ -33,8 +33,9 @@ _STEPS = _STEPS.where(t.steps.c.run == sa.bindparam("run"), t.steps.c.plan == sa
 _NODS = sa.select(t.approvals.c.body).where(t.approvals.c.run == sa.bindparam("run"))
 _NODS = _NODS.order_by(t.approvals.c.at, t.approvals.c.person, t.approvals.c.digest)
 _COLUMNS = ("status", "waiting_for", "body", "wake_at", "expires_at", "ended_at")
-_SAVE = sa.update(t.runs).where(t.runs.c.id == sa.bindparam("run"))
-_SAVE = _SAVE.values({name: sa.bindparam(f"new_{name}") for name in _COLUMNS})
+_BY_PERSON = sa.update(t.runs).where(t.runs.c.id == sa.bindparam("run"))
+_BY_PERSON = _BY_PERSON.values({name: sa.bindparam(f"new_{name}") for name in _COLUMNS})
+_SAVE = Quick(lambda _dialect: _BY_PERSON)
 _PLAN = sa.select(t.plans.c.body).where(t.plans.c.run == sa.bindparam("run"), t.plans.c.no == sa.bindparam("no"))
 
 
@@ -44,12 +45,24 @@ def load(conn: sa.Connection, run: int) -> Run | None:
     return _whole(conn, run, row.body) if row and row.body else None
 
 
+def exists(conn: sa.Connection, run: int) -> bool:
+    """There is such a run. What is there stays."""
+    return bool(conn.execute(_BODY, {"run": run}).scalar())
+
+
 def _whole(conn: sa.Connection, run: int, body: str) -> Run:
-    doc = json.loads(body)
-    doc["id"] = run
-    doc["steps"] = [_step(r.body) for r in conn.execute(_STEPS, {"run": run, "plan": doc.get("plan_no", 0)})]
-    doc["nods"] = [json.loads(r.body) for r in conn.execute(_NODS, {"run": run})]
-    return Run.model_validate(doc)
+    return seen.seen(run, body) or _by_rows(conn, run, body)
+
+
+def _by_rows(conn: sa.Connection, run: int, body: str) -> Run:
+    """Of one moment: where the transaction does not see to that, somebody may save the run between two statements."""
+    before = ""
+    while before != body:
+        before, doc = body, seen.parsed(run, body)
+        doc["steps"] = [_step(r.body) for r in conn.execute(_STEPS, {"run": run, "plan": doc.get("plan_no", 0)})]
+        doc["nods"] = [json.loads(r.body) for r in conn.execute(_NODS, {"run": run})]
+        body = str(conn.execute(_BODY, {"run": run}).scalar())
+    return seen.whole(doc, body)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -90,32 +103,29 @@ def change(
     if lease and old.status == Status.paused != new.status:
         raise LostOwnership(f"{old.name} is paused")
     if new is not old:
-        _save(conn, old, new, now, lease)
+        _save(conn, old, new, now, lease, messages.told_of(new, now) if tell else [])
     elif lease:
         leases.confirm(conn, lease)
     if also:
         also(new)
-    if tell and new is not old:
-        messages.want_run(conn, new, now)
     events.append(conn, happened, now, run=new)
     return new
 
 
-def _save(conn: sa.Connection, old: Run, new: Run, now: datetime, lease: Lease | None) -> None:
+def _save(conn: sa.Connection, old: Run, new: Run, now: datetime, lease: Lease | None, told: list[Row]) -> None:
     values: dict[str, object] = {
         "status": new.status.value,
         "waiting_for": new.waiting_for,
-        "body": canonical(new.model_dump(mode="json", exclude=_SEPARATE)),
+        "body": seen.marked(old, new),
         "wake_at": maybe_iso(new.wake_at),
         "expires_at": maybe_iso(new.expires_at),
         "ended_at": maybe_iso(new.ended_at),
     }
+    rows = [*((_STEP_ROW, _step_values(new, step)) for step in _changed_steps(old, new)), *told]
     if lease:
-        leases.save(conn, lease, values)
+        leases.save(conn, lease, values, rows)
     else:
-        conn.execute(_SAVE, {"run": new.id, **{f"new_{name}": value for name, value in values.items()}})
-    for step in _changed_steps(old, new):
-        _save_step(conn, new, step)
+        _SAVE.with_rows(conn, {"run": new.id, **{f"new_{name}": value for name, value in values.items()}}, rows)
     for nod in new.nods[len(old.nods) :]:
         _save_nod(conn, new.id, nod, now)
     if not new.open and (lease or not locks.driven(conn, new.id)):
@@ -129,9 +139,9 @@ def _changed_steps(old: Run, new: Run) -> list[RunStep]:
     return [s for s in new.steps if known.get(s.n) is not s]
 
 
-def _save_step(conn: sa.Connection, run: Run, step: RunStep) -> None:
+def _step_values(run: Run, step: RunStep) -> Values:
     took = (step.ended_at - step.started_at).total_seconds() if step.ended_at and step.started_at else None
-    values = {
+    return {
         "run": run.id,
         "plan": run.plan_no,
         "n": step.n,
@@ -142,7 +152,6 @@ def _save_step(conn: sa.Connection, run: Run, step: RunStep) -> None:
         "seconds": took if step.status == "done" else None,
         "body": canonical(step.model_dump(mode="json")),
     }
-    _STEP_ROW.run(conn, values)
 
 
 def _step_row(dialect: str) -> sa.Executable:
@@ -187,8 +196,22 @@ def load_plan(conn: sa.Connection, run: int, no: int) -> Plan | None:
 def due(conn: sa.Connection, now: datetime, limit: int = 200) -> list[int]:
     """Runs that somebody should drive now: running, parked until a time that has come, with a card that nobody
     decided in time, or planning (once it was judged that the person may ask)."""
+    return [d.run for d in dues(conn, now, limit)]
+
+
+@dataclass(frozen=True)
+class Due:
+    """``fence``: of whoever had it last. ``orphaned``: that one let its lease lapse."""
+
+    run: int
+    fence: int
+    orphaned: bool
+
+
+def dues(conn: sa.Connection, now: datetime, limit: int = 200) -> list[Due]:
+    """The same, and what became of whoever had each before."""
     rows = conn.execute(_due(conn.dialect.name), {"now": iso(now), "most": limit})
-    return [r.id for r in rows]
+    return [Due(r.id, r.fence, r.owner is not None) for r in rows]
 
 
 @functools.cache
@@ -197,12 +220,20 @@ def _due(dialect: str) -> sa.Executable:
     undecided = sa.and_(t.runs.c.waiting_for == "approval", t.runs.c.expires_at <= now)
     awake = sa.or_(
         t.runs.c.status == "running",
-        sa.and_(t.runs.c.status == "planning", t.runs.c.wake_at <= now),
+        sa.and_(t.runs.c.status == "planning", t.runs.c.wake_at.is_not(None)),  # any: the clock may have gone back
         sa.and_(t.runs.c.status == "waiting", sa.or_(t.runs.c.wake_at <= now, undecided)),
     )
     unowned = sa.or_(t.runs.c.lease_until.is_(None), t.runs.c.lease_until <= clock)
-    query = sa.select(t.runs.c.id).where(t.runs.c.ended_at.is_(None), awake, unowned, t.runs.c.body != "")
+    query = sa.select(t.runs.c.id, t.runs.c.fence, t.runs.c.owner).where(
+        t.runs.c.ended_at.is_(None), awake, unowned, t.runs.c.body != ""
+    )
     return query.order_by(t.runs.c.id).limit(sa.bindparam("most", type_=sa.Integer))
+
+
+def asleep(conn: sa.Connection, until: datetime, limit: int = 200) -> list[Run]:
+    """Waiting runs that nothing wakes before ``until``."""
+    late = sa.and_(t.runs.c.ended_at.is_(None), t.runs.c.status == "waiting", t.runs.c.wake_at > iso(until))
+    return [r for i in conn.execute(sa.select(t.runs.c.id).where(late).limit(limit)) if (r := load(conn, i.id))]
 
 
 def stops_among(conn: sa.Connection, some: list[int]) -> list[int]:
@@ -221,9 +252,18 @@ def open_runs(
     return [r for i in conn.execute(query.order_by(t.runs.c.id.desc()).limit(limit)) if (r := load(conn, i.id))]
 
 
+def open_drills(conn: sa.Connection, *, before: datetime) -> list[int]:
+    """Drills that were asked for before this time and have not ended."""
+    old = sa.select(t.runs.c.id, t.runs.c.body).where(t.runs.c.ended_at.is_(None), t.runs.c.created_at <= iso(before))
+    return [r.id for r in conn.execute(old.order_by(t.runs.c.id)) if r.body and json.loads(r.body)["mode"] == "drill"]
+
+
 def at_work(conn: sa.Connection, feature: str) -> list[str]:
-    """Names of the runs that change this feature now: CI must keep its hands off."""
-    return [r.name for r in open_runs(conn, feature=feature) if r.started_at and r.mode == "live"]
+    """Names of the runs that change this feature now, however many cards wait beside: CI must keep its hands off."""
+    mine = sa.select(t.runs.c.id, t.runs.c.body).where(t.runs.c.ended_at.is_(None), t.runs.c.feature == feature)
+    rows = conn.execute(mine.where(t.runs.c.body != "").order_by(t.runs.c.id.desc()))
+    began = (r.id for r in rows if (doc := json.loads(r.body)).get("started_at") and doc["mode"] == "live")
+    return [f"R-{number}" for number in began]
 
 
 def newest(conn: sa.Connection, *, feature: str | None = None, before: int | None = None, limit: int = 20) -> list[Run]:
@@ -242,35 +282,3 @@ def rivals(conn: sa.Connection, run: Run, limit: int = 20) -> list[Run]:
     query = sa.select(t.runs.c.id).where(t.runs.c.ended_at.is_(None), t.runs.c.id != run.id, near)
     found = [r for i in conn.execute(query.order_by(t.runs.c.id).limit(limit)) if (r := load(conn, i.id))]
     return [r for r in found if r.mode == "live"]
-
-
-def stop_before_images(conn: sa.Connection, run: int) -> dict[str, RunStep]:
-    """What *Stop the harm* on this run's card changed, by component: their pre-images are the ones to put back."""
-    rows = conn.execute(sa.select(t.runs.c.id).where(t.runs.c.of_run == run).order_by(t.runs.c.id))
-    found: dict[str, RunStep] = {}
-    for row in rows:
-        stop = load(conn, row.id)
-        for step in stop.steps if stop and stop.purpose == "stop" else []:
-            if step.status == "done" and step.changed and step.before:
-                found.setdefault(step.component, step)
-    return found
-
-
-def usual_seconds(conn: sa.Connection, feature: str) -> dict[tuple[str, str], float]:
-    """How long each (verb, component) took the last times (mean of up to 200 newest done steps)."""
-    recent = (
-        sa.select(t.steps.c.verb, t.steps.c.component, t.steps.c.seconds)
-        .where(t.steps.c.feature == feature, t.steps.c.seconds.is_not(None))
-        .order_by(t.steps.c.run.desc())
-        .limit(200)
-        .subquery()
-    )
-    query = sa.select(recent.c.verb, recent.c.component, sa.func.avg(recent.c.seconds).label("s"))
-    rows = conn.execute(query.group_by(recent.c.verb, recent.c.component))
-    return {(r.verb, r.component): float(r.s) for r in rows}
-
-
-def awaiting_approval(conn: sa.Connection, limit: int = 100) -> list[Run]:
-    """Runs whose card waits for people, oldest first."""
-    query = sa.select(t.runs.c.id).where(t.runs.c.ended_at.is_(None), t.runs.c.waiting_for == "approval")
-    return [r for i in conn.execute(query.order_by(t.runs.c.id).limit(limit)) if (r := load(conn, i.id))]

@@ -86,6 +86,9 @@ class SqliteStore:
     async def start(self) -> None:
         self._thread.start()
 
+    def listen(self) -> None:
+        """There is no other process."""
+
     async def stop(self) -> None:
         """Returns when everything that was asked for before is stored, or its task has heard why not."""
         self._line.close()

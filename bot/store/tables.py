@@ -246,6 +246,17 @@ occurrences = sa.Table(
     "occurrences", metadata, sa.Column("key", T, primary_key=True), sa.Column("at", WHEN, nullable=False)
 )
 
+workers = sa.Table(
+    "workers", metadata, sa.Column("owner", T, primary_key=True), sa.Column("seen", sa.Float(53), nullable=False)
+)
+duties = sa.Table(
+    "duties",
+    metadata,
+    sa.Column("duty", T, primary_key=True),
+    sa.Column("owner", T, nullable=False),
+    sa.Column("until", sa.Float(53), nullable=False),
+)
+
 events = sa.Table(
     "events",
     metadata,
@@ -274,21 +285,3 @@ checkpoints = sa.Table(
     sa.Column("note", T, nullable=False),
     sa.Column("at", WHEN, nullable=False),
 )
-
-SQLITE_TRIGGERS = {
-    # REPLACE deletes the old row without a word to the trigger below.
-    "events_no_replace": "CREATE TRIGGER events_no_replace BEFORE INSERT ON events "
-    "WHEN EXISTS (SELECT 1 FROM events WHERE seq = NEW.seq) BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
-    "events_no_update": "CREATE TRIGGER events_no_update BEFORE UPDATE ON events "
-    "BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
-    "events_no_delete": "CREATE TRIGGER events_no_delete BEFORE DELETE ON events "
-    "BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
-}
-POSTGRES_TRIGGERS = {
-    "events_refuse": "CREATE FUNCTION events_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN RAISE EXCEPTION 'events are append-only'; END $$",
-    "events_no_change": "CREATE TRIGGER events_no_change BEFORE UPDATE OR DELETE ON events "
-    "FOR EACH ROW EXECUTE FUNCTION events_refuse()",
-    "events_no_truncate": "CREATE TRIGGER events_no_truncate BEFORE TRUNCATE ON events "
-    "FOR EACH STATEMENT EXECUTE FUNCTION events_refuse()",
-}

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
 from bot.core.errors import TargetError
@@ -96,7 +97,8 @@ def run(
             list(argv), bufsize=0, cwd=cwd, env=clean, stdin=pipe, stdout=pipe, stderr=pipe
         )
     except (OSError, ValueError) as error:
-        raise TargetError(f"{argv[0]} can't be started: {getattr(error, 'strerror', None) or error}") from error
+        looked = f" in {Path(cwd or '').absolute()}" if cwd or argv[0].startswith(".") else ""
+        raise TargetError(f"{argv[0]} can't be started{looked}: {getattr(error, 'strerror', None) or error}") from error
     with process:
         try:
             return _talk(process, argv[0], stdin, timeout)

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.core.errors import CorruptBlob, Fault, TargetError
+from bot.core.errors import CorruptBlob, Fault, LostOwnership, TargetError
 from bot.core.target import (
     Accuracy,
     Call,
@@ -119,13 +119,17 @@ class DeltaDataset(BaseModel):
         made = self.model_copy(update={"uri": posixpath.join(parent, f"{SANDBOX}{name}-{mark}")})
         options, version = _options(call.connection), self._open(call).version
         source, target = Storage(uri, options), Storage(made.uri, options)
+        call.check()
         target.create()
-        if target.size(DONE) is None:
-            total = max(sum(source.walk().values()), 1)
-            copy_folder(
-                source, target, lambda p: _wanted(p, version), lambda n: call.progress(n, total, "bytes copied")
-            )
-            target.write(DONE, [str(version).encode()])
+        if target.size(DONE) is not None:
+            return made
+        try:
+            _copy(call, source, target, version)
+        except LostOwnership:
+            raise  # whoever has taken over is at work there
+        except Exception:
+            target.erase()  # a sandbox that can't be made leaves nothing
+            raise
         return made
 
     def discard(self, call: Call) -> None:
@@ -209,6 +213,17 @@ class DeltaDataset(BaseModel):
 
 def _options(connection: Connection) -> dict[str, str]:
     return {str(k): str(v) for k, v in (connection.settings.get("storage_options") or {}).items()}
+
+
+def _copy(call: Call, source: Storage, target: Storage, version: int) -> None:
+    total = max(sum(source.walk().values()), 1)
+
+    def done(n: float) -> None:
+        call.check()
+        call.progress(n, total, "bytes copied")
+
+    copy_folder(source, target, lambda p: _wanted(p, version), done)
+    target.write(DONE, [str(version).encode()])
 
 
 def _wanted(path: str, version: int) -> bool:

@@ -13,6 +13,7 @@ from bot.core.target import Call, Capture, Json
 
 LATER = 75
 """The exit code of a program that wants to be asked again (EX_TEMPFAIL)."""
+DAY_S = 86_400.0
 
 
 class Rebuild(BaseModel):
@@ -84,6 +85,9 @@ def _answer(text: str, view: str) -> dict[str, Json]:
         answer = json.loads(text or "{}")
     except ValueError as error:
         raise TargetError(f"rebuild of {view}: its answer is not JSON: {error}") from error
-    if not isinstance(answer, dict) or not isinstance(answer.get("again_after"), (int, float, type(None))):
-        raise TargetError(f"rebuild of {view}: its answer must be an object, and again_after a number of seconds")
-    return answer
+    again = answer.get("again_after") if isinstance(answer, dict) else ""
+    if not isinstance(again, (int, float, type(None))) or not 0 <= (again or 0) <= DAY_S:
+        raise TargetError(
+            f"rebuild of {view}: its answer must be an object, and again_after seconds, a day of them at most"
+        )
+    return dict(answer)

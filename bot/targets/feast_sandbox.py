@@ -12,7 +12,7 @@ import shutil
 from itertools import islice
 from pathlib import Path
 
-from bot.core.errors import TargetError
+from bot.core.errors import LostOwnership, TargetError
 from bot.core.target import Call
 from bot.targets import feast_definition as definition
 from bot.targets import feast_pin, feast_tables
@@ -35,6 +35,18 @@ def make(call: Call, view: str, drill: str, *, rows: bool) -> None:
     call.check()
     discard(call, drill)
     home.mkdir(mode=0o700)
+    try:
+        _fill(call, view, drill, rows=rows)
+    except LostOwnership:
+        raise  # whoever has taken over is at work there
+    except Exception:
+        discard(call, drill)  # a sandbox that can't be made leaves nothing
+        raise
+    (home / COMPLETE).touch()
+
+
+def _fill(call: Call, view: str, drill: str, *, rows: bool) -> None:
+    home = drill_folder(drill)
     with opened(call.connection) as real:
         live = definition.read(real, view)
         _empty_registry(home)
@@ -42,7 +54,6 @@ def make(call: Call, view: str, drill: str, *, rows: bool) -> None:
             _copy_definition(real, copy, live)
             if rows:
                 _copy_rows(call, real, copy, live)
-    (home / COMPLETE).touch()
 
 
 def discard(call: Call, drill: str) -> None:

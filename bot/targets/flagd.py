@@ -193,8 +193,12 @@ class FlagdFlag(BaseModel):
         if not copy.exists():
             call.check()
             part = copy.with_name(copy.name + ".new")
-            shutil.copy2(source, part)
-            part.replace(copy)
+            try:
+                with spoken(part, "write"):
+                    shutil.copy2(source, part)
+                    part.replace(copy)
+            finally:
+                part.unlink(missing_ok=True)
         return made
 
     def discard(self, call: Call) -> None:

@@ -56,12 +56,14 @@ class Health:
                 oldest = await self._world.store.write(lambda conn: health.writable(conn, now))
         except Exception as e:  # noqa: BLE001  whatever it is, this process can't take anything in
             log.warning("not ready: %s", e)
-            return [f"the database can't take writes: {type(e).__name__}"]
+            return ["the database can't take writes, or does not answer: the log of this process says why"]
         if oldest is not None and (age := (now - oldest).total_seconds()) > INBOX_S:
             faults.append(f"the oldest unapplied row of the inbox is {age:.0f} s old: is a worker running?")
         beat = self._beat()
         if beat and (silent := asyncio.get_running_loop().time() - beat) > BEAT_S:
             faults.append(f"the worker has not looked at the inbox for {silent:.0f} s")
+        if self._world.unworked:
+            faults.append(self._world.unworked)
         if self._slack is not None and not self._slack.connected:
             faults.append("not connected to Slack")
         return faults

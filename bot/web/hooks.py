@@ -18,6 +18,7 @@ from bot.core.errors import RollbotError, Unknown
 from bot.core.feature import VERSION
 from bot.flows.world import World
 from bot.store import inbox, releases, runs
+from bot.store.taking import Taking
 from bot.store.write import Connection, StoreDown
 from bot.web.gate import Refused, body_of
 
@@ -98,12 +99,9 @@ class Hooks:
         return CaptureRelease(**{**hook.model_dump(), "feature": feature.feature, "keyed": keyed})
 
     async def _take(self, name: str, key: str, command: CaptureRelease) -> inbox.Taken:
-        now, actor = self._world.now(), Actor(kind="token", id=name, via="hook")
-
-        def store(conn: Connection) -> inbox.Taken:
-            return inbox.take(conn, f"hook:{name}:{key}", actor, command, "accepted", now)
-
-        return await self._world.store.intake(store)
+        actor = Actor(kind="token", id=name, via="hook")
+        taking = Taking(f"hook:{name}:{key}", actor, command, "accepted", self._world.now())
+        return await self._world.store.intake(taking)
 
     async def gate(self, request: web.Request) -> web.Response:
         """For CI: 200 if the feature may be deployed, 423 while a run changes it or it is held, 404 if there is no

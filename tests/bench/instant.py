@@ -3,13 +3,13 @@ left to measure is the bot itself, on its real store."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 from bot.core.commands import Actor, Command, Decide, Request
 from bot.core.feature import ComponentSpec, Feature
@@ -190,10 +190,9 @@ def add_release(conn: Connection, made: Release, moment: Moment) -> None:
 
 
 @asynccontextmanager
-async def open_engine(file: Path, components: dict[str, Kind]) -> AsyncIterator[Engine]:
-    """On a new SQLite database."""
-    url = f"sqlite:///{file}"
-    migrate.migrate(url)
+async def open_engine(url: str, components: dict[str, Kind]) -> AsyncIterator[Engine]:
+    """On a new database."""
+    await asyncio.to_thread(migrate.migrate, url)
     store, shelf = open_store(url), Shelf(components)
     await store.start()
     world = World(store=store, targets=Instant(), people=Nobody(), books=shelf, clock=SystemClock(), owner="bench")

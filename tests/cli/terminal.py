@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -88,14 +89,26 @@ class Terminal:
         """A program that is killed at the end of the block, if it has not ended."""
         return self._process("-m", "bot", *words, **self._who(who), **env)
 
+    def typed(self, answer: str, *words: str, who: str = "", **env: str) -> Said:
+        """As a program before which a person sits, who types ``answer`` when it asks."""
+        ours, theirs = pty.openpty()
+        try:
+            os.write(ours, f"{answer}\n".encode())
+            with self._process("-m", "bot", *words, stdin=theirs, **self._who(who), **env) as process:
+                return _ended(process)
+        finally:
+            os.close(ours)
+            os.close(theirs)
+
     @contextlib.contextmanager
-    def _process(self, *argv: str, **env: str) -> Iterator[subprocess.Popen[str]]:
+    def _process(self, *argv: str, stdin: int | None = None, **env: str) -> Iterator[subprocess.Popen[str]]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("ROLLBOT_", "SLACK_")) and k != "PORT"}
         path = os.pathsep.join(filter(None, [env.pop("PYTHONPATH", ""), str(ROOT)]))
         process = subprocess.Popen(
             [sys.executable, *argv],
             cwd=self.folder,
             env={**kept, "PYTHONPATH": path, **env},
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

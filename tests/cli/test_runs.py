@@ -113,6 +113,26 @@ def test_two_approvals_are_counted(two: Terminal) -> None:
     assert "targeting" not in two.flag()
 
 
+def test_of_a_paused_run_a_step_is_left_out(two: Terminal) -> None:
+    """Exit 0, the run stays paused, and who did it and why is shown with it."""
+    ramp = "enable: flag, ramp: [50], every: 1h"
+    two.edit("playbooks/playbooks/standard.yaml", "- enable: flag", "- {" + ramp + "}")
+    name = asked(two, "v1")
+    with two.started("run", "approve", name, who=BEN) as approving:
+        assert approving.stdout is not None
+        assert any("50 % since" in line for line in approving.stdout)
+        approving.kill()
+    two("run", "pause", name, "--because", "let me look", who=BEN)
+    steps = two("run", "show", name, "--json").json["steps"]
+    last = steps[-1]["n"]
+    left_out = two("run", "skip", name, "--step", str(last), "--because", "known", who=BEN)
+
+    assert (left_out.code, left_out.err) == (0, "")
+    shown = two("run", "show", name).out
+    assert f"{name} paused: let me look" in shown
+    assert "paused it: " in shown and 'left out verify flag: "known"' in shown
+
+
 def test_reject_and_abort_end_a_run(two: Terminal) -> None:
     """Both are exit 0 for who asked for it; nothing is changed, and the reason stands in the run."""
     before = two.flag()
@@ -241,3 +261,40 @@ def test_the_list_pages_and_filters(two: Terminal) -> None:
     assert [r["id"] for r in two("run", "list", "--json").json] == ["R-2", "R-1"]
     assert [r["id"] for r in two("run", "list", "--before", "R-2", "--json").json] == ["R-1"]
     assert two("run", "list", "--feature", "other", "--json").json == []
+
+
+def test_a_drill_from_the_terminal(two: Terminal) -> None:
+    """Asked, approved, verified in its sandbox; the flag file has the same bytes and nothing lies beside it."""
+    before = two.file("playbooks/flags.json").read_bytes()
+    asked_ = two("drill", "example", "v1", "--json", who=ANA)
+    assert (asked_.code, asked_.json["mode"], asked_.json["waiting_for"]) == (0, "drill", "approval"), asked_.err
+    approved = two("run", "approve", str(asked_.json["id"]), who=BEN)
+
+    assert approved.code == 0, approved.err
+    assert two.file("playbooks/flags.json").read_bytes() == before
+    assert not [p for p in two.file("playbooks").iterdir() if p.name.startswith(".")]
+    assert two("gate", "example").code == 0
+    shown = two("run", "show", str(asked_.json["id"])).out
+    assert "DRILL - production is not touched" in shown
+    assert "Production has the versions that it had before: 1 part of 1" in shown
+    assert "rollback (drill)" in two("run", "list").out
+    assert two("run", "put-back", str(asked_.json["id"]), who=BEN).fault.startswith("R-1 was a drill")
+
+
+def test_which_drills_are_scheduled(two: Terminal) -> None:
+    """With the next time, or what is wrong and where; ``check`` says that, too."""
+    assert "example to previous, not enabled" in two("drill", "list").out
+    two.edit("playbooks/drills/example.yaml", "enabled: false", "enabled: true ")
+    assert "next Tue " in two("drill", "list").out
+    two.edit("playbooks/drills/example.yaml", "* * tue", "* * tues")
+    assert "'tues' is not understood" in two("drill", "list").out.replace("\n", " ")
+    assert "example.yaml:9: schedule" in two("check", "--offline").out
+    assert two("drill", "example", who=ANA).code == 2
+
+
+def test_a_database_is_not_moved_into_itself(two: Terminal) -> None:
+    """Whoever forgot to name the new one is told so, and not of a lock; the runs are where they were."""
+    name = asked(two, "v1")
+    said = two("migrate", "--from", f"sqlite:///{two.folder}/rollbot.db")
+    assert (said.code, said.fault.partition(": ")[2]) == (2, "set ROLLBOT_DATABASE_URL to the new one")
+    assert [r["id"] for r in two("run", "list", "--json").json] == [name]

@@ -59,7 +59,7 @@ async def test_a_driver_that_is_woken_while_it_is_stopped_stops(here: Path, late
 async def test_a_worker_that_is_poked_all_the_time_stops(here: Path) -> None:
     """Commits go on until the last moment."""
     async with opened() as parts:
-        worker = Worker(parts.world)
+        worker = Worker(parts.world, parts.driver())
         await worker.start()
         poking = asyncio.create_task(poke_on(worker))
         async with asyncio.timeout(20):

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bot.core import decide as d
-from bot.core.commands import Abort, Accept, Actor, Decide, Retry, RunAnyway
+from bot.core import onward as o
+from bot.core.commands import Abort, Accept, Actor, Decide, Retry, RunAnyway, Skip, Snooze, Speed, Unlock
 from bot.core.decide import Judging
 from bot.core.errors import Refused
 from bot.core.policy import Alternative, Policy
@@ -22,6 +23,7 @@ ANYWAY = RunAnyway(run=17, digest="d", version="v12", reason="nobody is awake")
 ENDED = waiting(status=Status.rejected, waiting_for=None, decided_by=CLEO)
 TWO = Alternative(count=2, group="@ml-oncall")
 STUCK = run(status=Status.waiting, waiting_for="person", started_at=T0)
+AT_WORK = run(status=Status.running, started_at=T0, steps=steps("restore model", status="running"))
 
 
 def press(fn: Callable[..., Moved], at: Run, command: Any, person: str) -> Moved:
@@ -30,7 +32,7 @@ def press(fn: Callable[..., Moved], at: Run, command: Any, person: str) -> Moved
 
 REFUSALS = [
     ("an expired card", d.decide, waiting(expires_at=T0), YES, BEN, "expired", "nobody decided in time"),
-    ("accept: not begun", d.accept, STUCK.to(started_at=None), Accept(run=17, reason="x"), BEN, "not begun", "retry"),
+    ("accept: not begun", o.accept, STUCK.to(started_at=None), Accept(run=17, reason="x"), BEN, "not begun", "retry"),
     ("a finished run", d.decide, ENDED, YES, BEN, "finished", f"R-17 is already rejected by {CLEO}"),
     (
         "a running one",
@@ -61,11 +63,46 @@ REFUSALS = [
     ("anyway: other", d.run_anyway, waiting(), ANYWAY.model_copy(update={"version": "v1"}), BEN, "break glass", "'v1'"),
     ("abort: finished", d.abort, ENDED, Abort(run=17), BEN, "finished", "already rejected"),
     ("abort: a stranger", d.abort, waiting(), Abort(run=17), SAM, "control", "only @ml-oncall or the requester"),
-    ("retry: not stuck", d.retry, waiting(), Retry(run=17), BEN, "not waiting", "not waiting for a person"),
-    ("retry: a stranger", d.retry, STUCK, Retry(run=17), SAM, "control", "only @ml-oncall"),
-    ("accept: not stuck", d.accept, waiting(), Accept(run=17, reason="x"), BEN, "not waiting", "not waiting for a"),
-    ("accept: a stranger", d.accept, STUCK, Accept(run=17, reason="x"), SAM, "control", "only @ml-oncall"),
-    ("accept: no reason", d.accept, STUCK, Accept(run=17, reason=" "), BEN, "reason", "needs a reason"),
+    ("retry: not stuck", o.retry, waiting(), Retry(run=17), BEN, "not waiting", "not waiting for a person"),
+    ("retry: a stranger", o.retry, STUCK, Retry(run=17), SAM, "control", "only @ml-oncall"),
+    ("accept: not stuck", o.accept, waiting(), Accept(run=17, reason="x"), BEN, "not waiting", "not waiting for a"),
+    ("accept: a stranger", o.accept, STUCK, Accept(run=17, reason="x"), SAM, "control", "only @ml-oncall"),
+    ("skip: no reason", o.skip, STUCK, Skip(run=17), BEN, "reason", "needs a reason"),
+    ("skip: a stranger", o.skip, STUCK, Skip(run=17, reason="x"), SAM, "skip", "only @ml-oncall may leave a step out"),
+    ("skip: the requester", o.skip, STUCK.to(requester=Actor(id=SAM)), Skip(run=17, reason="x"), SAM, "skip", "only"),
+    (
+        "skip: not begun",
+        o.skip,
+        waiting(),
+        Skip(run=17, reason="x"),
+        BEN,
+        "nothing to skip",
+        "no step that can be left",
+    ),
+    ("skip: at work", o.skip, AT_WORK, Skip(run=17, reason="x"), BEN, "nothing to skip", "it is running"),
+    ("snooze: ended", o.snooze, ENDED, Snooze(run=17), BEN, "finished", "already rejected"),
+    ("snooze: a stranger", o.snooze, STUCK, Snooze(run=17), SAM, "control", "only @ml-oncall"),
+    ("speed: no ramp", o.speed, AT_WORK, Speed(run=17, every=5), BEN, "no ramp", "has no ramp"),
+    (
+        "speed: not begun",
+        o.speed,
+        waiting(steps=[step(0, "enable flag", ramp=[25], every=300.0)]),
+        Speed(run=17, every=0),
+        BEN,
+        "not begun",
+        "has not begun, so what is to be approved would change",
+    ),
+    ("unlock: no reason", o.unlock, STUCK, Unlock(run=17), BEN, "reason", "needs a reason"),
+    (
+        "unlock: a stranger",
+        o.unlock,
+        STUCK,
+        Unlock(run=17, reason="x"),
+        SAM,
+        "unlock",
+        "only @ml-oncall may take locks",
+    ),
+    ("accept: no reason", o.accept, STUCK, Accept(run=17, reason=" "), BEN, "reason", "needs a reason"),
 ]
 
 
@@ -161,6 +198,17 @@ def test_abort_says_what_stays() -> None:
     assert (events[0].facts, events[0].texts) == ({"changes": 1}, {"reason": "wrong"})
 
 
+def test_unlock_says_what_was_under_way() -> None:
+    """As an abort does: a step that may still be writing is looked at before anything else."""
+    changed = step(0, "restore model", "done", changed=True)
+    busy = run(status=Status.running, started_at=T0, steps=[changed, step(1, "restore online", "running")])
+    rests = busy.to(steps=[changed, step(1, "restore online", "failed")])
+    writes, still = (press(o.unlock, at, Unlock(run=17, reason="it hangs"), BEN)[0].why for at in (busy, rests))
+
+    assert "by force while restore online was under way: it hangs. Look at it before anything else" in writes
+    assert still == "its locks were taken away by force: it hangs. What was changed stays until put back"
+
+
 def test_retry_begins_again_with_what_did_not_pass() -> None:
     """Failed steps, and waits and verifies that had passed before: what was proven then may no longer be true. What
     was written stays done."""
@@ -171,9 +219,9 @@ def test_retry_begins_again_with_what_did_not_pass() -> None:
         step(3, "restore online", "failed", error="no answer", attempts=3),
         step(4, "enable flag"),
     ]
-    now, events = press(d.retry, STUCK.to(steps=parts), Retry(run=17), BEN)
+    now, events = press(o.retry, STUCK.to(steps=parts), Retry(run=17), BEN)
 
-    assert (now.status, now.wake_at) == (Status.running, T0)
+    assert (now.status, now.wake_at) == (Status.running, None), "it is driven now, and a back-off is not cut short"
     assert [s.status for s in now.steps] == ["done", "pending", "pending", "pending", "pending"]
     assert (now.step(2).accuracy, now.step(3).error, now.step(3).attempts) == (None, "", 0)
     assert events[0].facts == {"steps": [1, 2, 3]}
@@ -184,7 +232,7 @@ def test_retry_restores_what_did_not_stay() -> None:
     what *put back* restores."""
     held = {"before": capture("13"), "origin": capture("13"), "changed": True}
     parts = [step(0, "restore model", "done", **held), step(1, "verify model", "failed", error="it is now 9")]
-    now, _ = press(d.retry, STUCK.to(steps=parts), Retry(run=17), BEN)
+    now, _ = press(o.retry, STUCK.to(steps=parts), Retry(run=17), BEN)
 
     first = now.step(0)
     assert (first.status, first.before, first.origin, first.changed) == ("pending", None, capture("13"), True)
@@ -194,7 +242,7 @@ def test_retry_restores_what_did_not_stay() -> None:
 def test_accepting_skips_what_failed(act: str, *, enable: bool) -> None:
     """The person's reason stands in the run; letting traffic back in is an act of its own in the log."""
     at = STUCK.to(steps=[*steps("restore model", status="done"), step(1, "verify model", "failed")])
-    now, events = press(d.accept, at, Accept(run=17, reason=" good enough ", enable=enable), BEN)
+    now, events = press(o.accept, at, Accept(run=17, reason=" good enough ", enable=enable), BEN)
 
     assert [s.status for s in now.steps] == ["done", "skipped"]
     assert (now.status, now.accepted, now.enable_anyway) == (Status.running, "good enough", enable)

@@ -66,6 +66,8 @@ OTHER_STEP: dict[str, Any] = {
     "retries": 0,
     "on_failure": "continue",
     "stall_after": 9.0,
+    "ramp": [10],
+    "every": 60.0,
 }
 
 

@@ -170,6 +170,22 @@ def test_a_rule_that_says_nobody_by_accident_is_refused(approve: Any) -> None:
         Rule.model_validate({"approve": approve})
 
 
+@pytest.mark.parametrize("word", ["everyone", "owner", "requester", "@"])
+def test_whom_to_call_is_a_group(word: str) -> None:
+    """A word that names no group would call nobody in the night, without a word."""
+    with pytest.raises(ValueError, match="name one group"):
+        Policy(escalate=word)
+
+
+def test_the_requester_may_what_the_policy_says() -> None:
+    """Leave out steps and take away locks, where it says so; never run without approval for having asked."""
+    policy = Policy(skip=["requester"], unlock=["requester"])
+    for may in (p.may_skip, p.may_unlock):
+        assert [type(may(policy, who(ANA), asked)) for asked in (ANA, BEN)] == [p.Allowed, p.Refused]
+    with pytest.raises(ValueError, match="name groups"):
+        Policy(break_glass=["requester"])
+
+
 def test_a_group_that_the_policy_empties_is_empty() -> None:
     """Nobody asks the chat system for a group that the policy lists, not even with nobody in it."""
     assert listed_group(Policy(groups={"ml-oncall": []}), "@ml-oncall", "T1") == frozenset()

@@ -144,12 +144,12 @@ def test_nothing_starts_in_a_run_that_does_not_run(status: Status) -> None:
     [
         ([("disable flag", "pending")], []),
         ([("disable flag", "done", False), ("restore model", "failed")], []),
-        ([("disable flag", "done", True)], ["flag is off", "fares is MIXED and held: flag were changed"]),
+        ([("disable flag", "done", True)], ["flag is off", "fares is MIXED and held: flag was changed"]),
         (
             [("restore model", "done", True), ("restore online", "running", None, INTENDED)],
             ["MIXED and held: model, online were changed"],
         ),
-        ([("restore model", "failed", None, INTENDED)], ["MIXED and held: model were changed"]),
+        ([("restore model", "failed", None, INTENDED)], ["MIXED and held: model was changed"]),
     ],
 )
 def test_what_a_run_that_was_ended_half_way_leaves(parts: list[tuple[Any, ...]], left: list[str]) -> None:
@@ -252,7 +252,7 @@ def test_a_verify_passes_only_on_proof(accuracy: Accuracy, status: str, error: s
 def test_a_failed_step_keeps_its_error_and_the_run_waits_for_a_person() -> None:
     """Locks are kept: the run is open, and nobody wakes it but a person."""
     now, events = g.failed(run(steps=steps("restore model")), 0, "no space", at(1))
-    waits, _ = g.needs_person(now.to(wake_at=T0), "restore model failed: no space")
+    waits, _ = g.needs_person(now.to(wake_at=T0), "restore model failed: no space", T0)
 
     assert (now.step(0).status, now.step(0).error, events[0].texts) == ("failed", "no space", {"error": "no space"})
     assert (waits.open, waits.waiting_for, waits.wake_at) == (True, "person", None)
@@ -331,19 +331,20 @@ def test_the_end_says_how_long_it_took() -> None:
 @pytest.mark.parametrize(
     ("parts", "more", "left"),
     [
-        ([("disable flag", "done"), ("enable flag", "done")], {"mode": "drill"}, []),
-        ([("disable flag", "done"), ("enable flag", "skipped")], {"mode": "drill"}, [("flag", "flag")]),
-        ([("disable flag", "failed")], {"mode": "drill"}, []),
+        ([("disable flag", "done"), ("enable flag", "done")], {"purpose": Purpose.stop}, []),
+        ([("disable flag", "done"), ("enable flag", "skipped")], {"purpose": Purpose.stop}, [("flag", "flag")]),
+        ([("disable flag", "failed")], {"purpose": Purpose.stop}, []),
         (
             [("hold pipeline", "done"), ("disable flag", "done")],
-            {"mode": "drill"},
+            {"purpose": Purpose.stop},
             [("pipeline", "pipeline"), ("flag", "flag")],
         ),
-        ([("hold pipeline", "done"), ("lift pipeline", "done")], {"mode": "drill"}, []),
+        ([("hold pipeline", "done"), ("lift pipeline", "done")], {"purpose": Purpose.stop}, []),
         ([], {}, [("hold", "")]),
         ([], {"purpose": Purpose.stop}, []),
         ([], {"purpose": Purpose.put_back}, []),
-        ([], {"mode": "drill", "glass": Glass(person=BEN, reason="fire", at=T0)}, [("review", "")]),
+        ([("disable flag", "done")], {"mode": "drill"}, []),
+        ([], {"purpose": Purpose.stop, "glass": Glass(person=BEN, reason="fire", at=T0)}, [("review", "")]),
     ],
 )
 def test_what_is_left_behind(parts: list[tuple[str, str]], more: dict[str, Any], left: list[tuple[str, str]]) -> None:

@@ -17,15 +17,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from bot.core import decide as d
+from bot.core import onward as o
 from bot.core import policy as rules
 from bot.core import progress as g
-from bot.core.commands import Abort, Actor, Decide, Pause, Purpose, Resume, RunAnyway
+from bot.core.commands import Abort, Actor, Decide, Pause, Purpose, Resume, RunAnyway, Skip, Unlock
 from bot.core.decide import Judging
 from bot.core.errors import Halted, Refused
 from bot.core.plan import Plan, PlanBody, PlanStep, Seen
 from bot.core.policy import Alternative, Policy, Requirement, Standing
 from bot.core.run import Run, Status
-from bot.core.target import Kind
+from bot.core.target import Capture, Kind
 
 T0 = datetime(2026, 11, 22, 3, 2, tzinfo=UTC)
 PEOPLE = {
@@ -68,6 +69,8 @@ class RunMachine(RuleBasedStateMachine):
     abort_: Callable[..., Any] = staticmethod(d.abort)
     pause_: Callable[..., Any] = staticmethod(d.pause)
     resume_: Callable[..., Any] = staticmethod(d.resume)
+    skip_: Callable[..., Any] = staticmethod(o.skip)
+    unlock_: Callable[..., Any] = staticmethod(o.unlock)
     planned: Callable[..., Any] = staticmethod(g.planned)
     begun: Callable[..., Any] = staticmethod(g.intended)
 
@@ -105,6 +108,10 @@ class RunMachine(RuleBasedStateMachine):
     def says_yes_to_the_newest_card(self, person: str) -> None:
         self.press(self.decide, Decide(run=1, yes=True, digest=self.digests[-1]), person)
 
+    @rule(person=st.sampled_from(sorted(PEOPLE)))
+    def says_no_to_the_newest_card(self, person: str) -> None:
+        self.press(self.decide, Decide(run=1, yes=False, digest=self.digests[-1]), person)
+
     @rule(
         person=st.sampled_from(sorted(PEOPLE)),
         version=st.sampled_from(["v1", "v2"]),
@@ -141,6 +148,44 @@ class RunMachine(RuleBasedStateMachine):
             with contextlib.suppress(Halted):
                 self.begun(self.run, 0, None, None, None, self.now)
                 assert self.run.status == Status.running
+
+    @rule()
+    def a_step_begins_and_fails(self) -> None:
+        """Its write may have come half-way."""
+        if self.run.status == Status.running and self.run.steps[0].status == "pending":
+            begun = self.run.to(started_at=self.now)
+            found = Capture(kind=Kind.flag, resource="r", pointer="p", digest="d", taken_at=T0)
+            begun, _ = self.begun(begun, 0, found, None, found, self.now)
+            self.run, _ = g.needs_person(g.failed(begun, 0, "no space", self.now)[0], "no space", self.now)
+
+    @rule(person=st.sampled_from(sorted(PEOPLE)), reason=st.sampled_from(["", "known"]))
+    def skips(self, person: str, reason: str) -> None:
+        """Only a member, with a reason; and what may have been written is not forgotten."""
+        was = self.run
+        self.press(self.skip_, Skip(run=1, reason=reason), person)
+        if self.run is not was:
+            assert reason and "ml-oncall" in PEOPLE[person]
+            assert [s.touched for s in self.run.steps] == [s.touched for s in was.steps]
+
+    @rule(person=st.sampled_from(sorted(PEOPLE)))
+    def two_approve_it_fails_and_somebody_skips(self, person: str) -> None:
+        for one in ("T/BEN", "T/CLEO"):
+            self.says_yes_to_the_newest_card(one)
+        self.a_step_begins_and_fails()
+        self.skips(person, "known")
+
+    @rule(person=st.sampled_from(sorted(PEOPLE)))
+    def unlocks(self, person: str) -> None:
+        was = self.run
+        self.press(self.unlock_, Unlock(run=1, reason="gone"), person)
+        assert self.run is was or ("ml-oncall" in PEOPLE[person] and not self.run.open)
+
+    @rule()
+    def two_approve_one_pauses_and_a_step_wants_to_begin(self) -> None:
+        for one in ("T/BEN", "T/CLEO"):
+            self.says_yes_to_the_newest_card(one)
+        self.pauses("T/BEN")
+        self.a_step_wants_to_begin()
 
     @rule(variant=st.integers(0, 1), count=st.integers(1, 2))
     def voids_and_plans_again(self, variant: int, count: int) -> None:
@@ -235,7 +280,24 @@ def _begins_while_paused(run: Run, *rest: Any) -> Any:
     return g.intended(run.to(status=Status.running) if run.status == Status.paused else run, *rest)
 
 
+def _anyone_skips(run: Run, command: Skip, actor: Actor, j: Judging) -> Any:
+    everyone = Judging(POLICY, Standing(person=j.who.person, member_of=frozenset({"ml-oncall"})), j.now)
+    return o.skip(run, command, actor, everyone)
+
+
+def _forgets_the_half(run: Run, command: Skip, actor: Actor, j: Judging) -> Any:
+    moved, events = o.skip(run, command, actor, j)
+    return moved.to(steps=[s.model_copy(update={"unsure": False}) for s in moved.steps]), events
+
+
+def _unlocks_and_goes_on(run: Run, command: Unlock, actor: Actor, j: Judging) -> Any:
+    return (run.to(why="unlocked") if run.open else run), o.unlock(run, command, actor, j)[1]
+
+
 SEEDED = {
+    "anyone skips": {"skip_": _anyone_skips},
+    "a skipped half is forgotten": {"skip_": _forgets_the_half},
+    "a run without locks goes on": {"unlock_": _unlocks_and_goes_on},
     "the requester counts": {"decide": _requester_counts},
     "a new plan keeps old approvals": {"planned": _edit_keeps_approvals},
     "any digest will do": {"decide": _any_digest},

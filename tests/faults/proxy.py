@@ -12,11 +12,13 @@ Writer = asyncio.StreamWriter
 
 class FaultProxy:
     """``port`` is where it listens. ``cut_reply_to``: once a client has sent these bytes, the server gets them, and
-    its answer is lost with the connection (once). ``stall()``: nothing goes through any more until ``flow()``."""
+    its answer is lost with the connection (once). ``stall_reply_to``: its answer and all that follows wait instead.
+    ``stall()``: nothing goes through any more until ``flow()``."""
 
     def __init__(self, port: int) -> None:
         self._server_port, self.port = port, 0
         self.cut_reply_to: bytes | None = None
+        self.stall_reply_to: bytes | None = None
         self.cuts = 0
         self.refusing = False
         self._flowing = asyncio.Event()
@@ -78,6 +80,9 @@ class FaultProxy:
                 if self.cut_reply_to and self.cut_reply_to in data:
                     self.cut_reply_to = None
                     armed.set()
+                if self.stall_reply_to and self.stall_reply_to in data:
+                    self.stall_reply_to = None
+                    self.stall()
                 server.write(data)
                 await server.drain()
         server.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,19 +17,9 @@ from bot.store import tables as t
 from bot.store.inbox import Taken
 from bot.store.write import Fn, PostgresStore, StoreDown
 from tests.faults.proxy import FaultProxy
-from tests.services import Postgres, absent, postgres_binaries
+from tests.services import Postgres
 
 NOW = datetime(2026, 11, 22, 3, 2, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    """A cluster of its own, to be killed."""
-    binaries = postgres_binaries()
-    made = Postgres(binaries) if binaries else absent("PostgreSQL")
-    made.start()
-    yield made
-    made.remove()
 
 
 @dataclass
@@ -90,13 +80,44 @@ async def test_a_lost_reply_to_a_write_is_said_to_be_unknown(link: Link) -> None
     assert not taken.fresh
 
 
-async def test_a_reply_lost_before_the_commit_stores_nothing(link: Link) -> None:
-    """A connection that breaks half way through a write is said to have stored nothing, and has not."""
-    link.proxy.cut_reply_to = b"INSERT INTO inbox"
-    with pytest.raises(StoreDown, match="nothing was stored"):
-        await link.store.write(press("k"))
+@pytest.mark.parametrize("way", ["write", "intake"])
+async def test_a_commit_that_is_not_answered_in_time_is_said_to_be_unknown(
+    link: Link, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection stands, and the database says nothing: it may have stored the row, so nobody says that it has
+    not."""
+    monkeypatch.setattr(engines, "COMMAND_S", 0.5)
+    link.proxy.stall_reply_to = b"COMMIT"
+    with pytest.raises(StoreDown, match="unknown"):
+        await getattr(link.store, way)(press("k"))
+    link.proxy.flow()
+    assert [key for key, _ in link.rows()] == ["k"]
 
-    assert link.rows() == []
+
+async def test_idle_connections_are_kept_alive(link: Link) -> None:
+    """The server asks at least every minute whether we are there, or a firewall forgets the connection at night."""
+    ask = sa.text("SELECT current_setting('tcp_keepalives_idle')::int")
+    idle = [await way(lambda c: c.execute(ask).scalar()) for way in (link.store.write, link.store.intake)]
+    assert all(0 < seconds <= 60 for seconds in idle), idle
+
+
+async def test_a_connection_that_breaks_before_the_commit_is_tried_once_more(link: Link) -> None:
+    """What was done on it is undone, so the write is made again, and stands once. If the second one breaks as well, it
+    is said that nothing was stored, and nothing was."""
+    link.proxy.cut_reply_to = b"INSERT INTO inbox"
+    taken = await link.store.write(press("k"))
+    assert [key for key, _ in link.rows()] == ["k"]
+    assert (link.proxy.cuts, taken.fresh) == (1, True)
+
+    again = press("l")
+
+    def cut_each_time(conn: sa.Connection) -> object:
+        link.proxy.cut_all()
+        return again(conn)
+
+    with pytest.raises(StoreDown, match="nothing was stored"):
+        await link.store.write(cut_each_time)
+    assert [key for key, _ in link.rows()] == ["k"]
 
 
 async def test_connections_that_broke_while_idle_are_replaced(link: Link) -> None:

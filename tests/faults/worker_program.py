@@ -16,7 +16,7 @@ from typing import Any
 from bot.core.ports import Component, Errand
 from bot.core.run import OPEN
 from bot.store import runs
-from bot.wiring import build, load_settings
+from bot.wiring import build, load_settings, team_books
 from bot.worker import Worker
 
 
@@ -64,18 +64,19 @@ class Deadly:
 
 async def main() -> None:
     folder, phase, method, component = Path(sys.argv[1]), *sys.argv[2:5]
-    parts = build(
-        load_settings(
-            database_url=f"sqlite:///{folder / 'rollbot.db'}",
-            playbooks=folder / "stack" / "playbooks",
-            artifacts=str(folder / "artifacts"),
-            audit_key_file=folder / "audit.key",
-        )
+    settings = load_settings(
+        database_url=f"sqlite:///{folder / 'rollbot.db'}",
+        playbooks=folder / "stack" / "playbooks",
+        artifacts=str(folder / "artifacts"),
+        audit_key_file=folder / "audit.key",
     )
+    parts = build(settings, warm={c.type for c in team_books(settings).connections().values()})
     await parts.start()
-    if phase != "never":
+    if phase == "never":  # whoever captures first waits for no library
+        await parts.children.warmed()
+    else:
         parts.world.targets = Deadly(parts.world.targets, phase, method, component)
-    worker = Worker(parts.world)
+    worker = Worker(parts.world, parts.driver())
     await worker.start()
     sys.stdout.write("ready\n")
     sys.stdout.flush()

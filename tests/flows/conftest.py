@@ -6,10 +6,26 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from bot.core.run import Run
+from bot.store import runs
 from tests.flows.company import Company, write_company
 from tests.flows.house import House, close_house, open_house
 from tests.services import FakeClock
+
+
+@pytest.fixture(autouse=True)
+def as_its_rows_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each run that is taken from memory, by whatever these tests do, is what its rows say."""
+    whole = runs._whole
+
+    def compared(conn: sa.Connection, number: int, body: str) -> Run:
+        found = whole(conn, number, body)
+        assert runs._by_rows(conn, number, body) == found
+        return found
+
+    monkeypatch.setattr(runs, "_whole", compared)
 
 
 @pytest.fixture

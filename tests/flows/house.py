@@ -24,6 +24,7 @@ from bot.store.inbox import Taken
 from bot.store.write import Store, open_store
 from bot.targets import command, flagd
 from tests.flows import table
+from tests.flows.kept import kept_children
 from tests.services import FakeClock
 
 ANA, BEN, CLEO, SAM = "T1/ANA", "T1/BEN", "T1/CLEO", "T1/SAM"
@@ -45,8 +46,6 @@ steps:
   - enable: flag
   - verify: flag
 """
-PRELOAD = ["bot.targets.flagd", "bot.targets.command", "openfeature.contrib.provider.flagd"]
-"""What this house's systems import: a third of each test's time, where every child does it anew."""
 STOP = """
 playbook: stop
 steps:
@@ -178,7 +177,7 @@ async def open_house(folder: Path, clock: FakeClock, url: str) -> House:
     store = open_store(url)
     await store.start()
     registry = Registry({"flagd": flagd.TARGETS, "command": command.TARGETS})
-    children = Children(str(folder / "artifacts"), preload=PRELOAD)
+    children = kept_children(str(folder / "artifacts"))
     await children.start()
     team = TeamBooks(books, registry)
     targets = TargetPort(registry, children, team.connections, clock)

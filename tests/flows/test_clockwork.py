@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from bot.core import checkpoint as notes
 from bot.core.auditor import verify_export
 from bot.core.commands import Abort, Purpose
-from bot.core.run import Status
+from bot.core.run import Run, Status
 from bot.flows import clockwork
-from bot.store import events, messages, releases
+from bot.store import events, leases, messages, releases, runs, waiting
 from bot.store import tables as t
 from tests.flows.house import House
 from tests.flows.test_rollback import capture, two_releases
@@ -54,6 +54,49 @@ async def test_waiting_cards_are_said_again_and_paged_once_each(house: House) ->
     assert said == [0, 0, 1, 0, 1, 1, 0]
     assert [body["run"] for _, body in PAGED] == [run.name, run.name]
     assert (await purposes(house)).count("reminder") == 3
+
+
+async def looks(house: House, known: clockwork.Waiting, minutes: list[float]) -> list[tuple[int, int]]:
+    """After so many minutes each: runs that had to be read, and what was said."""
+    found = []
+    for each in minutes:
+        house.clock.advance(each * 60)
+        those, policy = await house.store.read(waiting.for_people), house.world.books.policy()
+        read = known.due(those, policy, house.clock.now())
+        found.append((len(read), await clockwork.remind(house.world, page, known)))
+    return found
+
+
+async def test_a_waiting_run_is_read_only_when_something_may_be_due(house: House) -> None:
+    """What a worker keeps in mind changes nothing of when things are said. A run that waits anew is said anew."""
+    await two_releases(house)
+    run = await house.ask("v1")
+    known = clockwork.Waiting()
+    assert await looks(house, known, [0, 1, 1, 1, 1, 4, 1]) == [(1, 0), (0, 0), (1, 1), (0, 0), (1, 1), (1, 1), (0, 0)]
+
+    def stuck(r: Run) -> tuple[Run, list[object]]:
+        return r.to(waiting_for="person", stuck_at=house.clock.now(), expires_at=None), []
+
+    lease = await house.store.write(lambda c: leases.claim(c, run.id, "w1", 60))
+    await house.store.write(lambda c: runs.change(c, run.id, stuck, house.clock.now(), lease=lease))  # type: ignore[arg-type]
+    assert await looks(house, known, [0, 1, 1, 2]) == [(1, 0), (0, 0), (1, 1), (1, 1)]
+    policy = house.folder / "playbooks/policy.yaml"
+    policy.write_text(policy.read_text() + "reminders: [1m, 2m, 4m, 5m]\n")
+    assert await looks(house, known, [1]) == [(1, 2)]
+
+
+async def test_of_many_that_wait_each_is_said(house: House) -> None:
+    """Also of more than a hundred: whoever waits behind them waits for somebody who was never told."""
+    await two_releases(house)
+    run = await house.ask("v1")
+
+    def copies(conn: sa.Connection) -> None:
+        row = dict(conn.execute(sa.select(t.runs).where(t.runs.c.id == run.id)).mappings().one())
+        conn.execute(t.runs.insert(), [{**row, "id": 1000 + n, "same_as": f"copy {n}"} for n in range(150)])
+
+    await house.store.write(copies)
+    house.clock.advance(121)
+    assert await clockwork.remind(house.world, page) == 151
 
 
 @pytest.mark.parametrize(("more", "pages"), [("tier: 2", 0), ("environment: staging", 2)])

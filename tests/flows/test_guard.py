@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from bot.core.commands import Accept, Purpose, Request
@@ -52,6 +54,31 @@ async def test_what_brings_the_bad_release_back_is_said_once(company: Company, b
     assert (await company.acts(back)).count("drift_seen") == 2
 
 
+async def test_what_was_put_right_by_hand_and_comes_back_is_said_again(company: Company, back: Run) -> None:
+    """A job that undoes the rollback each night is said each night, by two replicas once; and not because nobody could
+    say for a while what stands there."""
+    guard, other, said = Guard(company.house.world), Guard(company.house.world), []
+    away = company.folder / "model.json"
+    for number in (3, None, 3, 2, 3, 2, 3):
+        if number is None:
+            away.unlink()
+        else:
+            company.put_model(number)
+        company.house.clock.advance(30)
+        said.append([await g.when_due() for g in (guard, other)])
+    assert said == [[1, 0], [0, 0], [0, 0], [0, 0], [1, 0], [0, 0], [1, 0]]
+    assert len(await drifts(company)) == 3
+
+
+async def test_the_guard_does_not_sleep_when_the_clock_is_set_back(company: Company, back: Run) -> None:
+    """A look two hours ahead, as it seems now, keeps nobody from looking."""
+    guard = Guard(company.house.world)
+    assert await guard.when_due() == 0
+    company.put_model(9)
+    company.house.clock.advance(-7200)
+    assert await guard.when_due() == 1
+
+
 async def test_one_responder_restores_again(company: Company, back: Run) -> None:
     """The same release to the letter needs no new approval while the hold lasts; the new run holds it from then on."""
     company.put_model(3)
@@ -67,6 +94,27 @@ async def test_anything_else_needs_approval(company: Company, back: Run, more: d
     """Another release, a part left out, or a request of one's own is not what was approved."""
     company.put_model(9)
     run = await again(company, back, BEN, **more)
+    assert (run.status, run.waiting_for, company.model()) == (Status.waiting, "approval", 9), run.why
+
+
+HASTY = """
+playbook: {name}
+steps:
+  - hold: pipeline
+  - restore: model
+  - enable: flag
+  - verify: [model, flag]
+"""
+
+
+@pytest.mark.parametrize(("name", "asked"), [("hasty", "hasty"), ("standard", None)], ids=["another", "edited since"])
+async def test_another_way_to_the_same_needs_approval(
+    company: Company, back: Run, name: str, asked: str | None
+) -> None:
+    """The same release by other steps, which let traffic in before the read-back, is not what was approved."""
+    (company.house.folder / f"playbooks/playbooks/{name}.yaml").write_text(HASTY.format(name=name))
+    company.put_model(9)
+    run = await again(company, back, BEN, playbook=asked)
     assert (run.status, run.waiting_for, company.model()) == (Status.waiting, "approval", 9), run.why
 
 
@@ -98,6 +146,31 @@ async def test_what_people_put_back_and_accepted_is_not_undone_without_approval(
     assert repeated.waiting_for == "approval", (repeated.status, repeated.why)
 
 
+async def test_what_was_accepted_without_proof_is_guarded_and_not_repeated_freely(company: Company) -> None:
+    """A rollback that could not be verified, and that a person accepted, holds the feature too: whoever undoes it is
+    noticed. Repeating it needs an approval, since nobody has proved that it was right."""
+    house = company.house
+    await two_releases(company)
+    run = await house.ask("v1")
+    company.after("visible", model=json.dumps({"number": 7}))
+    run = await house.approve(run)
+    assert run.waiting_for == "person", (run.status, run.why)
+    await house.say(Accept(run=run.id, reason="the ETAs are right"), BEN)
+    await house.settle()
+    run = await house.run(run.id)
+    for _ in range(4):
+        if run.open:
+            await house.say(Accept(run=run.id, reason="the ETAs are right"), BEN)
+            await house.settle()
+            run = await house.run(run.id)
+    assert (run.status, run.verified_at) == (Status.degraded, None), run.why
+    company.put_model(9)
+    house.clock.advance(30)
+    assert await Guard(house.world).when_due() == 1
+    repeated = await again(company, run, BEN)
+    assert repeated.waiting_for == "approval", (repeated.status, repeated.why)
+
+
 async def test_a_stranger_restores_nothing_again(company: Company, back: Run) -> None:
     """Whoever may not control runs may not start one that nobody approves; the requester of the first one may."""
     company.put_model(9)
@@ -107,10 +180,10 @@ async def test_a_stranger_restores_nothing_again(company: Company, back: Run) ->
 
 
 async def test_a_rollback_that_was_not_verified_is_no_authority(company: Company, back: Run) -> None:
-    """What was never read back is not repeated without a look."""
+    """What was never read back is guarded, and not repeated without a look."""
     await company.house.store.write(
         lambda c: c.exec_driver_sql("UPDATE runs SET body = replace(body, '\"verified_at\"', '\"x\"')").rowcount
     )
     company.put_model(9)
-    assert await Guard(company.house.world).when_due() == 0
+    assert await Guard(company.house.world).when_due() == 1
     assert (await again(company, back, BEN)).waiting_for == "approval"

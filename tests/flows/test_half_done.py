@@ -10,7 +10,8 @@ import pytest
 
 from bot.core.commands import Abort, Accept, CaptureRelease, Decide, Purpose, Request
 from bot.core.run import Run, Status
-from bot.drivers.embedded import SLOTS, Embedded
+from bot.drivers.embedded import Embedded
+from bot.drivers.sweep import SLOTS
 from bot.flows.apply import Applier
 from bot.outside.books import TeamBooks
 from bot.outside.registry import Registry

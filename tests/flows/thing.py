@@ -1,8 +1,9 @@
 """A company's own system in one file: a model registry and a pipeline, and somebody who interferes.
 
 ``thing.py VERB FOLDER``. After a verb has been answered, what ``on_VERB.json`` names ({path: text}) is written once:
-somebody else is at work. A pre-image waits on the pipe ``gate`` while there is one. While there is a file
-``half``, restoring writes half and ends with the exit code that the file names.
+somebody else is at work. A pre-image waits on the pipe ``gate`` while there is one, a look at consumers on ``look``.
+While there is a file ``half``, restoring writes half and ends with the exit code that the file names. What a file
+``says_VERB`` holds is the answer, and nothing is done.
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ def main(verb: str, folder: Path) -> dict[str, object]:
     if verb == "model" and asked["context"].get("pre_image"):
         with contextlib.suppress(FileNotFoundError):
             (folder / "gate").read_bytes()
+    if verb == "visible":
+        with contextlib.suppress(FileNotFoundError):
+            (folder / "look").read_bytes()
+    if (said := folder / f"says_{verb}").exists():
+        return dict(json.loads(said.read_text()))
     if verb == "restore" and (folder / "half").exists():
         live.write_text(json.dumps({"number": -1}))
         raise SystemExit(int((folder / "half").read_text()))

@@ -73,6 +73,17 @@ def test_a_name_is_never_a_path(root, name):
         files(root).feature_document(name)
 
 
+def test_where_no_name_is_near_what_there_is_is_said(root):
+    """Up to eight names, and that there are more; nothing where there are none."""
+    with pytest.raises(Unknown, match=r"there is no drill 'nope'\.$"):
+        files(root).drill_document("nope")
+    (root / "drills").mkdir()
+    for n in range(9):
+        (root / f"drills/weekly{n}.yaml").write_text("drill: x")
+    with pytest.raises(Unknown, match=r"there is no drill 'nope'\. There are weekly0, .*, weekly7 and more\.$"):
+        files(root).drill_document("nope")
+
+
 def test_a_near_miss_is_suggested(root):
     """An unknown name carries what may have been meant."""
     with pytest.raises(Unknown) as raised:

@@ -107,8 +107,10 @@ def left_running(tmp: Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
             running.kill()
 
 
-def test_it_can_be_left_running_and_stopped(tmp_path: Path) -> None:
-    """Without a script it says what to do and does that; Ctrl-C ends every process, and the wanted folder stays."""
+def test_it_can_be_left_running_and_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a script it says what to do and does that, whatever is set for a real bot; Ctrl-C ends every process, and
+    the wanted folder stays."""
+    monkeypatch.setenv("ROLLBOT_DRIVER", "dbos")
     tmp, folder = tmp_path / "tmp", tmp_path / "kept"
     tmp.mkdir()
     with left_running(tmp, folder) as running:

@@ -17,10 +17,12 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from bot.practice.stack import job
+from bot.practice.stack import job, models
 from bot.practice.stack.build import make_stack
+from bot.practice.stack.layout import ALIAS, MODEL
 from bot.practice.stack.stack import Stack
 from tests.practice.small_stack import DRIVERS, V12, assert_served_is_source, feature_file
+from tests.targets.mlflow_world import NOLOAD
 
 
 @pytest.fixture
@@ -139,6 +141,25 @@ def test_servers_answer_with_what_is_live(stack: Stack) -> None:
     components = feature_file(stack)["components"]
     assert components["online"]["serving"] == [stack.features_url]
     assert components["model"]["serving"] == f"{stack.model_url}/version"
+
+
+@pytest.mark.filterwarnings(NOLOAD)
+def test_a_model_waits_for_the_features_that_it_needs(stack: Stack) -> None:
+    """A champion whose features aren't served leaves the old one answering, and is loaded as soon as they are."""
+    stack.publish("v12")
+    stack.publish("v13")
+    stack.ci_apply("v12")
+    mlflow = models.client(stack.layout)
+    mlflow.set_registered_model_alias(MODEL, ALIAS, "2")
+    stack.start_serving()
+    mlflow.set_registered_model_alias(MODEL, ALIAS, "3")
+    deadline = time.monotonic() + 30
+    while "rating" not in (said := get(f"{stack.model_url}/version")).get("fault", ""):
+        assert said["version"] == "2" and time.monotonic() < deadline
+    assert get(f"{stack.model_url}/predict?driver_id=7")["version"] == "2"
+    stack.ci_apply("v13")
+    assert stack.serving is not None and stack.serving.next(30) == {"loaded": "3"}
+    assert get(f"{stack.model_url}/predict?driver_id=7")["version"] == "3"
 
 
 ORPHAN = """

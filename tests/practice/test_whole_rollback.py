@@ -83,7 +83,7 @@ async def office(tmp_path: Path, stack: Stack) -> AsyncIterator[Office]:
         )
     )
     await parts.start()
-    worker, wrote = Worker(parts.world), asyncio.Event()
+    worker, wrote = Worker(parts.world, parts.driver()), asyncio.Event()
     await worker.start()
 
     def on_write() -> None:

@@ -148,10 +148,12 @@ def write_team(folder: Path, feature: str = FARES, policy: str = POLICY) -> None
 
 
 @contextlib.asynccontextmanager
-async def open_office(folder: Path, clock: FakeClock, transport: str, **how: Any) -> AsyncIterator[Office]:
-    """``transport``: http or socket. ``how``: for PracticeSlack."""
+async def open_office(
+    folder: Path, clock: FakeClock, transport: str, url: str = "", **how: Any
+) -> AsyncIterator[Office]:
+    """``transport``: http or socket. ``url``: of the database, SQLite if none. ``how``: for PracticeSlack."""
     async with contextlib.AsyncExitStack() as stack:
-        house = await open_house(folder, clock, f"sqlite:///{folder / 'rollbot.db'}")
+        house = await open_house(folder, clock, url or f"sqlite:///{folder / 'rollbot.db'}")
         stack.push_async_callback(close_house, house)
         write_team(folder)
         given = {"ack_timeout": 20.0, "retry_scale": 0.0, **how}

@@ -178,6 +178,13 @@ def working() -> Run:
     return base.to(steps=live)
 
 
+def ramping() -> Run:
+    """The flag comes back by shares; a quarter is given."""
+    parked = working().to(status=Status.waiting, waiting_for="time", why="25 % since 03:20, 50 % at 03:25")
+    ramp = {"ramp": [25, 50], "every": 300.0, "stage": 1, "staged_at": at("03:20"), "status": "again"}
+    return parked.with_step(parked.steps[-1].model_copy(update=ramp))
+
+
 def stuck() -> Run:
     """A verify step failed."""
     base = working()
@@ -226,6 +233,12 @@ def all_states() -> dict[str, Scene]:
         "starting": (ran(Status.running, started_at=None, steps=run().steps, ended_at=None), plan(), ()),
         "working": (working(), plan(), ()),
         "parked": (working().to(status=Status.waiting, waiting_for="time", why="R-16 is working on it"), plan(), ()),
+        "behind": (
+            working().to(status=Status.waiting, waiting_for="time", why="R-16 is on it", started_at=None, behind=16),
+            plan(),
+            (),
+        ),
+        "ramping": (ramping(), plan(), ()),
         "stuck": (stuck(), plan(), ()),
         "paused": (working().to(status=Status.paused, why="paused: wait for cleo", paused_by=BEN), plan(), ()),
         "done": (ran(), plan(), ()),

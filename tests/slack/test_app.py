@@ -170,14 +170,17 @@ async def test_the_checkup_names_each_fault(tmp_path: Path, clock: FakeClock) ->
             bot_token=slack.bot_token, signing_secret="s", api_url=slack.api_url, workspaces=frozenset({"T9"})
         )
         app = SlackApp(office.house.world, config)
-        (office.house.folder / "playbooks/policy.yaml").write_text('policy: 1\ncontrol: ["@nobody", requester]\n')
+        (office.house.folder / "playbooks/policy.yaml").write_text(
+            'policy: 1\ncontrol: ["@nobody", requester]\nescalate: "@asleep"\n'
+        )
         found = (await app.check()).faults
         bad = (await SlackApp(office.house.world, SlackConfig("xoxb-no", "s", None, slack.api_url)).check()).faults
         await slack.stop()
     assert "Slack: the bot token belongs to T0PRACTICE, which ROLLBOT_WORKSPACES does not list" in found
     assert "Slack: scope users:read is missing (to name people)" in found
     assert "Slack: the bot is not in channel #ml-platform (C0PLAT); invite it there" in found
-    assert "Slack: there is no user group @nobody, or it has no members" in found
+    for group in ("nobody", "asleep"):
+        assert f"Slack: there is no user group @{group}, or it has no members" in found
     assert bad == ["Slack: auth.test: invalid_auth; is SLACK_BOT_TOKEN right?"]
 
 

@@ -40,7 +40,7 @@ WRONG = [
     ("stop", "needs a feature"),
     ("stop faers", "Did you mean fares?"),
     ("stop fares to v1", "stop takes a feature and a reason"),
-    ("lift", "Which feature?"),
+    ("lift", "needs a feature after it"),
     ("abort", "No run is active in this channel. Name one: R-17."),
     ("abort R-99", "There is no R-99."),
     ("abort now", "'now' is no run; write it as R-17."),
@@ -134,9 +134,11 @@ async def test_help_prints_the_registry(office: Office) -> None:
             "",
             "abort",
             "capture",
+            "drill",
             "enable",
             "help",
             "history",
+            "hold",
             "key",
             "lift",
             "pause",
@@ -146,7 +148,7 @@ async def test_help_prints_the_registry(office: Office) -> None:
             "retry",
             "status",
         ),
-        *("stop", "versions"),
+        *("skip", "snooze", "speed", "stop", "switch", "unlock", "versions"),
     }
 
 

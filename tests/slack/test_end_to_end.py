@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
+from datetime import timedelta
 
 from bot.core.run import Status
+from bot.flows import drills
 from bot.store import events, inbox, messages, runs
 from tests.flows.house import STANDARD
 from tests.slack.office import ANA, BEN, CLEO, INC, LEA, PLAT, SAM, SECRET, Office, actions, key_of
@@ -224,3 +226,49 @@ async def test_an_expired_card_loses_its_buttons(office: Office) -> None:
     assert await office.house.store.read(lambda c: messages.get(c, "R-1:outcome")) is None
     await office.press(card, "approve", BEN, force=True, value='{"run":1,"digest":""}')
     assert "already expired" in office.told(BEN)[-1]
+
+
+async def test_a_scheduled_drill_in_slack(office: Office) -> None:
+    """Announced and begun in the feature's channel, approved with the same button; its first words say everywhere that
+    it is a drill, and the outcome that production is as it was."""
+    await office.two_releases()
+    folder = office.house.folder / "playbooks/drills"
+    folder.mkdir()
+    ahead = office.clock.now() + timedelta(minutes=2)
+    (folder / "soon.yaml").write_text(f"drill: soon\nfeature: fares\nrelease: v1\nschedule: {ahead:%M %H} * * *\n")
+    flag = office.house.flag()
+    for _ in range(4):
+        await drills.call(office.house.world)
+        await office.settle()
+        office.clock.advance(60)
+    told = [first(m.text) for m in office.slack.channel(PLAT)]
+    assert told[0].startswith("DRILL soon in an hour or less: ")
+    assert "DRILL soon begins: R-1 takes fares to v1, in sandboxes." in " ".join(told)
+    card = office.card(PLAT)
+    assert first(card.text).startswith("DRILL - production is not touched · fares v2 -> v1 · needs 1 of @ml-oncall")
+    assert "schedule soon" in card.blocks[0]["text"]["text"]
+    assert actions(card) == ["approve", "reject", "details"]
+
+    await office.press(card, "approve", BEN)
+    run = await office.run(1)
+    assert run.status == Status.succeeded, run.why
+    assert office.house.flag() == flag
+    live, outcome = office.slack.thread(PLAT, card.ts)
+    assert all("DRILL - production is not touched" in first(m.text) for m in (live, outcome))
+    assert "Production has the versions that it had before: 1 part of 1" in str(outcome.blocks)
+    assert "In the sandboxes, before they were removed: flag on for 100 %" in str(outcome.blocks)
+    assert actions(office.card(PLAT)) == []
+    assert not await office.troubles()
+
+
+async def test_a_drill_by_hand(office: Office) -> None:
+    """``drill`` takes what a rollback takes; alone it lists what is scheduled; a version must be said."""
+    await office.two_releases()
+    assert await office.type("drill fares to v1 because practice") == "R-1: planning a drill of fares to v1"
+    assert first(office.card().text).startswith("DRILL - production is not touched")
+    assert "Say which release" in await office.type("drill fares")
+    assert "None. A drill is a file" in str((await office.typed("drill")).body)
+    assert "was a drill" in await office.type("put-back R-1")
+    await office.type("fares to v1")
+    assert await office.type("abort") == "R-2: aborting"
+    assert await office.type("abort") == "R-1: aborting"

@@ -168,7 +168,8 @@ async def test_a_failed_step_waits_for_a_person(office: Office) -> None:
     """The card says so and has the ways on; Retry, by who may, goes on from there to the end."""
     card = await broken(office)
     assert "WAITING FOR A PERSON" in card.text
-    assert actions(card) == ["retry", "put_back", "accept", "enable_anyway", "abort", "details"]
+    ways = ["retry", "skip", "put_back", "switch", "accept", "enable_anyway", "abort", "looking", "details"]
+    assert actions(card) == ways
     write_flag(office.house.folder)
     await office.press(card, "retry", SAM)
     assert "Not done: only @ml-oncall or the requester" in office.told(SAM)[-1]

@@ -16,18 +16,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.core.onward import to_skip, ways
 from bot.core.plan import Plan
 from bot.core.release import Release, Stint
-from bot.core.run import Status
+from bot.core.run import Deed, Status
 from bot.core.target import Accuracy, Capture
 from bot.slack.lint import lint, lint_call
 from bot.slack.presses import PRESSES
 from bot.slack.render import safe
 from bot.slack.views import buttons, form, lists
+from bot.slack.views.alerts import broken_glass, drifted, reminder, stalled, still_left
 from bot.slack.views.card import card, first_line
 from bot.slack.views.details import details
 from bot.slack.views.live import bar, live
-from bot.slack.views.outcome import broken_glass, drifted, outcome, reminder, still_left
+from bot.slack.views.outcome import outcome
 from bot.slack.views.words import Scene, Shown, clean, paragraphs, said
 from tests.slack import scenes
 from tests.slack.scenes import NAMES, all_states, at, plan, ran, run
@@ -40,6 +42,7 @@ MESSAGES: dict[str, Callable[[Scene], Shown]] = {
     "reminder": reminder,
     "left": still_left,
     "glass": broken_glass,
+    "stall": lambda scene: stalled(scene, {"step": 0, "after": 30.0, "usual": 12.0, "alert": 1}),
     "drift": lambda scene: drifted(replace(scene, left=[{"what": "hold", "say": "held"}]), {"model": "13"}),
 }
 EVIL = "<!channel> <@U0ANA> *b* `x` ```\n\n& &lt; \u202eabc\u202c @here https://x.test/" + "<" * 400
@@ -97,7 +100,6 @@ FIRST_LINES = {
     "refused": "REFUSED 03:30",
     "not restorable": "NOT RESTORABLE 03:02",
     "dry run": "DRY RUN · dry run done 03:30, nothing was changed",
-    "drill": "DRILL · DONE 03:15, verified",
     "glass": "RUN WITHOUT APPROVAL · DONE 03:15, verified",
 }
 
@@ -140,15 +142,24 @@ def test_what_was_undone_can_be_restored_again_while_it_is_held() -> None:
     assert words(shown.blocks)[-1] == "[Restore again] [Stop the harm now]"
     assert lint_call("chat.postMessage", {"text": shown.text, "blocks": shown.blocks}) == []
     assert "[Restore again]" not in words(drifted(replace(scene, left=[]), {"model": "13"}).blocks)
+    for status, verified_at, need in (
+        (Status.succeeded, scene.now, "no new approval while the hold lasts"),
+        (Status.degraded, None, "its own approval: R-17 was not verified"),
+    ):
+        run = scene.run.to(status=status, verified_at=verified_at)
+        said = words(drifted(replace(held, run=run), {"model": "13"}).blocks)
+        assert any(f"Restore again needs {need}." in line for line in said), said
 
 
 BUTTONS = {
     "planning": [],
     "nobody can": ["approve", "reject", "stop_harm", "run_anyway", "details"],
-    "working": ["pause", "abort", "details"],
-    "parked": ["pause", "abort", "details"],
-    "paused": ["resume", "abort", "details"],
-    "stuck": ["retry", "put_back", "accept", "enable_anyway", "abort", "details"],
+    "working": ["pause", "put_back", "abort", "details"],
+    "parked": ["pause", "skip", "put_back", "switch", "abort", "details"],
+    "behind": ["pause", "unlock", "abort", "details"],
+    "ramping": ["pause", "speed_0", "speed_1", "speed_2", "skip", "put_back", "switch", "abort", "details"],
+    "paused": ["resume", "skip", "put_back", "switch", "abort", "details"],
+    "stuck": ["retry", "skip", "put_back", "switch", "accept", "enable_anyway", "abort", "looking", "details"],
     "done": ["put_back"],
     "done, things left": ["put_back", "lift", "enable"],
     "aborted": ["put_back", "lift", "enable"],
@@ -164,10 +175,38 @@ BUTTONS = {
 }
 
 
+@pytest.mark.parametrize("name", ["live", "outcome", "card", "reminder"])
+def test_a_drill_can_not_be_taken_for_anything_else(name: str) -> None:
+    """Wherever it shows, its first words say so, and no environment is named; while it waits nobody can stop harm from
+    its card, and what would be typed by hand is not shown."""
+    scene = STATES["drill"]
+    waits = replace(STATES["waiting"], run=STATES["waiting"].run.to(mode="drill"))
+    shown = MESSAGES[name](scene if name != "reminder" else waits)
+
+    assert "DRILL - production is not touched · driver_stats v13 -> v12" in html.unescape(shown.text)
+    assert "PRODUCTION" not in shown.text
+    assert [b["action_id"] for b in buttons.for_card(waits)] == ["approve", "reject", "details"]
+    assert "By hand" not in str(details(waits)) and "By hand" in str(details(STATES["waiting"]))
+
+
 @pytest.mark.parametrize(("name", "wanted"), BUTTONS.items())
 def test_buttons_stand_only_where_they_do_something(name: str, wanted: list[str]) -> None:
     """A decided, expired or ended card has none but those for what is left behind."""
     assert [b["action_id"] for b in buttons.for_card(STATES[name])] == wanted
+
+
+def test_a_stuck_card_says_what_was_changed_and_what_was_not() -> None:
+    """A step that failed in its write may have done half of it."""
+    steps = [
+        step.model_copy(update={"status": "done", "changed": True} if step.verb == "disable" else {})
+        for step in STATES["stuck"].run.steps
+    ]
+    first = next(n for n, s in enumerate(steps) if s.verb == "restore")
+    half = {"status": "failed", "attempts": 1, "before": ran().steps[first].before, "changed": None}
+    steps = [s.model_copy(update=half) if n == first else s for n, s in enumerate(steps)]
+    scene = replace(STATES["stuck"], run=STATES["stuck"].run.to(steps=steps))
+    [said] = [line for line in words(card(scene).blocks) if line.startswith("Changed so far")]
+    assert "flag" in said.split(".")[0] and f"{steps[first].component} (perhaps half)" in said
 
 
 @pytest.mark.parametrize("name", STATES)
@@ -183,6 +222,19 @@ def test_every_state_of_every_view_passes_the_lint(name: str) -> None:
     assert lint(details(scene, {"auc": 0.7}, '{"channel":"C1"}')) == []
     assert lint(form.run_anyway(scene, {"channel": "C1"})) == []
     assert lint(form.accept(scene.run, {}, enable=True)) == []
+    assert lint(form.unlock(scene.run, {})) == []
+    assert not to_skip(scene.run) or lint(form.skip(scene.run, {})) == []
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_the_terminal_names_the_ways_that_the_card_has(name: str) -> None:
+    """Where a run waits for a person or is paused: what helps it on, and nothing that is not there now."""
+    scene = STATES[name]
+    elsewhere = {buttons.STOP_HARM, buttons.RUN_ANYWAY, buttons.ENABLE_ANYWAY, buttons.LOOKING, buttons.DETAILS}
+    pressable = [b["action_id"] for b in buttons.for_card(scene) if b["action_id"] not in elsewhere]
+    rests = scene.run.status == Status.paused or scene.run.waiting_for in ("approval", "person")
+    wanted = [action.replace("_", "-") for action in pressable] if rests and scene.run.open else []
+    assert ways(scene.run) == wanted
 
 
 def test_every_button_is_understood() -> None:
@@ -194,12 +246,9 @@ def test_every_button_is_understood() -> None:
     shown = [view(scene).blocks for scene in STATES.values() for view in MESSAGES.values()]
     shown += [details(scene)["blocks"] for scene in STATES.values()] + [page.blocks for page in pages]
     elements = [e for blocks in shown for b in blocks if b["type"] == "actions" for e in b["elements"]]
-    assert {
-        e["action_id"].split("_")[0] if e["action_id"].startswith("offer") else e["action_id"] for e in elements
-    } == {
-        *PRESSES,
-        "offer",
-    }
+    numbered = ("offer_", "speed_")
+    names = {e["action_id"].split("_")[0] if e["action_id"].startswith(numbered) else e["action_id"] for e in elements}
+    assert names == {*PRESSES, "offer", "speed"}
     assert all(isinstance(json.loads(e["value"]), dict) for e in elements)
 
 
@@ -281,6 +330,26 @@ def test_private_words_keep_their_lines() -> None:
     assert len(long) <= 2900 and long.endswith("\n…") and not alive(long)
 
 
+def test_a_ramp_is_said_before_it_is_approved() -> None:
+    """The card says which shares of the flag come back, and how far apart."""
+    scene = STATES["waiting"]
+    assert scene.plan is not None
+    steps = [
+        s.model_copy(update={"ramp": [25, 50], "every": 300.0}) if s.verb == "enable" else s
+        for s in scene.plan.body.steps
+    ]
+    ramped = scene.plan.model_copy(update={"body": scene.plan.body.model_copy(update={"steps": steps})})
+    said = "\n".join(words(card(replace(scene, plan=ramped)).blocks))
+    assert "flag stays off until verified, then 25 %, 50 % and all of its rule, 5 min apart" in said
+
+
+def test_a_features_name_keeps_its_case() -> None:
+    """It is what one types."""
+    why = "driver_stats has no earlier release"
+    scene = replace(STATES["refused"], run=STATES["refused"].run.to(why=why))
+    assert why in words(card(scene).blocks)
+
+
 def test_the_live_view_shows_every_step() -> None:
     """Each step has its mark, its time, and a bar where it says how far it is."""
     assert words(live(STATES["working"]).blocks) == [
@@ -295,6 +364,22 @@ def test_the_live_view_shows_every_step() -> None:
         "· verify online",
         "· enable flag",
     ]
+
+
+def test_the_live_view_says_who_did_what_and_why() -> None:
+    """Below the steps, the newest; a step that was left out has its reason and not what had been wrong with it."""
+    scene = STATES["working"]
+    left_out = scene.run.steps[3].model_copy(update={"status": "skipped", "note": "skipped: no need", "error": "gone"})
+    ben = scene.run.yes[0]
+    deeds = [
+        Deed(person=ben, at=scene.now, what="paused it", why="graphs first"),
+        Deed(person=ben, at=scene.now, what="let it go on"),
+    ]
+    run = scene.run.with_step(left_out).to(deeds=deeds)
+    shown = words(live(replace(scene, run=run)).blocks)
+    assert shown[4] == "– restore online · skipped: no need"
+    at = f"{scene.now:%H:%M}"
+    assert shown[-2:] == [f'@ben {at} paused it: "graphs first"', f"@ben {at} let it go on"]
 
 
 @pytest.mark.parametrize(("done", "total", "shown"), [(0, 0, "0 %"), (1, 3, "33 %"), (5, 3, "100 %"), (-1, 3, "0 %")])

@@ -191,6 +191,15 @@ def _read_only(conn: Connection) -> None:
     conn.exec_driver_sql("PRAGMA query_only=1")
 
 
+async def test_while_the_database_is_away_machines_hear_that(office: Office) -> None:
+    """CI that asks the gate or for its order, and who collects metrics, get a 503 with the reason, and may ask again;
+    never an answer that could be taken for yes."""
+    await office.house.store.stop()
+    for path in ("/gate/fares", "/hooks/release/1", "/metrics"):
+        status, text = await get(f"{office.url}{path}", headers=bearer())
+        assert status == 503 and "the store is closed" in json.loads(text)["error"], path
+
+
 async def test_metrics(office: Office) -> None:
     """Prometheus' text, with open runs by status, what waits and what is held."""
     await office.waiting()

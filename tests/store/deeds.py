@@ -13,9 +13,9 @@ from bot.core.commands import Actor, Command, Request
 from bot.core.policy import Nod
 from bot.core.run import Happened, Run, RunStep, Status
 from bot.core.target import Kind
-from bot.store import inbox, runs
+from bot.store import runs
 from bot.store import tables as t
-from bot.store.inbox import Taken
+from bot.store.taking import Taking
 from bot.store.write import Store
 
 R = TypeVar("R")
@@ -33,9 +33,9 @@ def wish(feature: str = "fares", to: str = "v1", **more: object) -> Request:
     return Request.model_validate({"feature": feature, "to": to, "channel": "C1", **more})
 
 
-def took(key: str, command: Command | None = None, actor: Actor = ANA) -> Callable[[sa.Connection], Taken]:
+def took(key: str, command: Command | None = None, actor: Actor = ANA) -> Taking:
     """A function for ``store.intake``."""
-    return lambda conn: inbox.take(conn, key, actor, command or wish(), "{run} begins", NOW)
+    return Taking(key, actor, command or wish(), "{run} begins", NOW)
 
 
 async def a_run(store: Store, feature: str = "fares", to: str = "v1", **more: object) -> int:

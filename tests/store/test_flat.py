@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from bot.core.run import Status
-from bot.store import events, health, inbox, leases, messages, migrate, releases, runs
+from bot.store import events, health, inbox, leases, lineage, messages, migrate, releases, runs, waiting
 from bot.store import tables as t
 from bot.store.codec import iso
 from bot.store.write import PostgresStore
@@ -24,9 +24,9 @@ POLLED: dict[str, Question] = {
     "runs.due": lambda c: runs.due(c, NOW),
     "runs.open_runs": runs.open_runs,
     "runs.open_runs of a channel": lambda c: runs.open_runs(c, channel="C1"),
-    "runs.awaiting_approval": runs.awaiting_approval,
+    "waiting.for_people": waiting.for_people,
     "leases.void_leases": leases.void_leases,
-    "runs.stop_before_images": lambda c: runs.stop_before_images(c, 1),
+    "lineage.stop_before_images": lambda c: lineage.stop_before_images(c, 1),
     "runs.newest": lambda c: runs.newest(c, feature="fares"),
     "messages.due": messages.due,
     "messages.again": lambda c: messages.again(c, 1, ("card",)),

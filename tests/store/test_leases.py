@@ -132,6 +132,7 @@ async def test_all_leases_are_void_at_the_start(store: Store) -> None:
 
 DUE = {
     "planning": {"status": Status.planning, "wake_at": NOW},
+    "planning, and the clock was set back": {"status": Status.planning, "wake_at": later(7200)},
     "running": {"status": Status.running},
     "woken": {"status": Status.waiting, "waiting_for": "time", "wake_at": NOW},
     "rechecked": {"status": Status.waiting, "waiting_for": "approval", "wake_at": later(-1), "expires_at": later(60)},

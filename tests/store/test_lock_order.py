@@ -16,19 +16,22 @@ from bot.core.errors import LostOwnership, Refused
 from bot.core.plan import Plan, PlanBody, Seen
 from bot.core.policy import Alternative, Policy, Requirement, Standing
 from bot.core.run import Happened, Run, Status
-from bot.store import events, leases, messages, migrate, releases, runs
+from bot.store import events, inbox, jobs, leases, messages, migrate, postgres, releases, runs
 from bot.store import tables as t
 from bot.store.leases import Lease
 from bot.store.write import PostgresStore, Store
-from tests.store.deeds import BEN, NOW, TTL, a_run, a_step, begun, count, happened, later, moved, until_it_waits
+from tests.store.deeds import BEN, NOW, TTL, a_run, a_step, begun, count, happened, later, moved, took, until_it_waits
 from tests.store.test_inbox import racing
 
 __all__ = ["racing"]
 Pair = tuple[PostgresStore, PostgresStore]
 
 
-async def test_runs_over_shared_resources_never_deadlock(replicas: Pair) -> None:
-    """Four workers that start, work and end runs over the same things at the same time all get through."""
+async def test_runs_over_shared_resources_never_deadlock(replicas: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four workers that start, work and end runs over the same things, and two that take presses on these runs and
+    apply them, at the same time: all get through, and nothing has to be tried again."""
+    clashes: list[BaseException] = []
+    monkeypatch.setattr(postgres, "clashed", lambda e: clashes.append(e) if jobs.clashed(e) else False)
     wanted = [["flag", "table"], ["table", "model"], ["model", "flag"], ["table", "flag", "model"]]
     made = [await a_run(replicas[0], to=f"v{n}") for n in range(16)]
     todo = list(made)
@@ -42,10 +45,30 @@ async def test_runs_over_shared_resources_never_deadlock(replicas: Pair) -> None
             if read and not read.open and run in todo:
                 todo.remove(run)
 
-    await asyncio.gather(*(worker(n) for n in range(4)))
+    async def writer(n: int) -> None:
+        store, dice, pressed = replicas[n % 2], random.Random(f"writer {n}"), 0
+        while todo:
+            pressed += 1
+            keys = [(f"{n}:{pressed}:{i}", dice.choice(made)) for i in range(4)]
+            await asyncio.gather(*(_press(store, *key) for key in dice.sample(keys, 4)))
+
+    await asyncio.gather(*(worker(n) for n in range(4)), *(writer(n) for n in range(2)))
+    assert clashes == []
     assert await count(replicas[0], t.resource_locks) == 0
     acts = await replicas[0].read(lambda c: [r.act for r in c.execute(sa.select(t.events.c.act))])
     assert (acts.count("run_started"), acts.count("run_ended")) == (16, 16)
+
+
+async def _press(store: Store, key: str, run: int) -> None:
+    """A press that is taken, and applied as ``flows/apply.py`` does it."""
+    taken = await store.intake(took(key, Decide(run=run, yes=True, digest="?")))
+
+    def apply(conn: sa.Connection) -> None:
+        if inbox.claim(conn, taken.id):
+            runs.change(conn, run, lambda r: (r, [happened("press_refused", BEN)]), NOW)
+            inbox.applied(conn, taken.id, {"ok": False}, NOW)
+
+    await store.write(apply)
 
 
 async def _one_turn(store: Store, run: int, owner: str, wanted: list[str]) -> None:
@@ -73,8 +96,8 @@ NEED = Requirement(alternatives=[Alternative(count=1, group="ml-oncall")])
 
 
 async def test_no_wake_up_is_lost(replicas: Pair) -> None:
-    """200 times somebody approves just while a worker parks the run again: afterwards each is running and due."""
-    made = list(await asyncio.gather(*(a_run(replicas[0], to=f"v{n}") for n in range(200))))
+    """400 times somebody approves just while a worker parks the run again: afterwards each is running and due."""
+    made = list(await asyncio.gather(*(a_run(replicas[0], to=f"v{n}") for n in range(400))))
     waiting = {"status": Status.waiting, "waiting_for": "approval", "plan_digest": "d", "requirement": NEED}
     judging = Judging(POLICY, Standing(person="T1/BEN", member_of=frozenset({"ml-oncall"})), NOW)
 
@@ -97,7 +120,7 @@ async def test_no_wake_up_is_lost(replicas: Pair) -> None:
         await replicas[1].write(lambda c: runs.change(c, run, lambda r: decide.decide(r, yes, BEN, judging), NOW))
 
     held = await replicas[0].write(begin)
-    for first in range(0, 200, 10):
+    for first in range(0, 400, 10):
         some = held[first : first + 10]
         await asyncio.gather(*(work for lease in some for work in (park(lease), approve(lease.run))))
     read = await replicas[0].read(lambda c: [runs.load(c, run) for run in made])

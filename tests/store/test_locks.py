@@ -7,7 +7,7 @@ import asyncio
 import sqlalchemy as sa
 
 from bot.core.run import Status
-from bot.store import leases, runs
+from bot.store import leases, locks, runs
 from bot.store import tables as t
 from bot.store.write import PostgresStore, Store
 from tests.store.deeds import NOW, TTL, a_run, count, ended, moved
@@ -27,6 +27,16 @@ async def test_a_lock_is_taken_by_one_run(store: Store) -> None:
     assert await store.write(lambda c: runs.lock(c, one, ["b", "c"], NOW)) is None
     await ended(store, one)
     assert await store.write(lambda c: runs.lock(c, other, ["a", "b", "c"], NOW)) is None
+
+
+async def test_what_a_run_had_already_it_keeps(store: Store) -> None:
+    """It took over from another run and wants one thing more, which somebody has: nobody gets at the others."""
+    one, other = await a_run(store, to="v1"), await a_run(store, to="v2")
+    assert await store.write(lambda c: runs.lock(c, one, ["b"], NOW)) is None
+    assert await store.write(lambda c: runs.lock(c, other, ["a", "c"], NOW)) is None
+
+    assert await store.write(lambda c: runs.lock(c, other, ["A", "a", "b", "c"], NOW)) == one
+    assert await store.read(lambda c: locks.held(c, other)) == ["a", "c"]
 
 
 async def test_two_runs_that_start_at_the_same_time(replicas: Pair) -> None:

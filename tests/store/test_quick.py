@@ -9,13 +9,22 @@ import pytest
 import sqlalchemy as sa
 
 from bot.store import tables as t
-from bot.store.quick import Quick
+from bot.store.quick import TOGETHER, Quick
 from bot.store.write import Connection, Store, StoreDown
 from tests.store.conftest import opened
 from tests.store.deeds import took
 
 HERE = Quick(lambda _dialect: sa.select(t.meta.c.value).where(t.meta.c.key == sa.bindparam("key")))
 PUT = Quick(lambda _dialect: sa.insert(t.meta).returning(t.meta.c.key), ("key", "value"))
+NOTES = [Quick(lambda _dialect: sa.insert(t.meta), ("key", "value")) for _ in range(2)]
+CHANGE = Quick(
+    lambda _: (
+        sa.update(t.meta)
+        .where(t.meta.c.key == sa.bindparam("of"))
+        .values(value=sa.bindparam("new"))
+        .returning(t.meta.c.key)
+    )
+)
 TWICE = Quick(lambda _dialect: sa.select(sa.func.no_such_function(sa.bindparam("key"))))
 
 
@@ -39,6 +48,25 @@ async def test_errors_are_sqlalchemys(store: Store) -> None:
     with pytest.raises((sa.exc.DBAPIError, StoreDown)):
         await store.write(lambda conn: TWICE.first(conn, {"key": "k"}))
     assert await store.write(put("still", "there")) == {"key": "still"}
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3, TOGETHER, TOGETHER + 3])
+async def test_rows_go_in_with_a_statement(store: Store, rows: int) -> None:
+    """However many, in their order of kinds; and with the transaction they are undone, all of them."""
+    await store.write(put("k", "old"))
+    notes = [(NOTES[n % 3 // 2], {"key": f"n{n}", "value": str(n)}) for n in range(rows)]
+    changed = {"of": "k", "new": "new"}
+    with pytest.raises(ZeroDivisionError):
+        await store.write(lambda conn: (CHANGE.with_rows(conn, changed, notes), 1 / 0))
+    assert await everything(store) == {"k": "old"}
+    assert await store.write(lambda conn: CHANGE.with_rows(conn, changed, notes)) == {"key": "k"}
+    assert await everything(store) == {"k": "new", **{f"n{n}": str(n) for n in range(rows)}}
+    assert await store.write(lambda conn: CHANGE.with_rows(conn, {"of": "nobody's", "new": ""}, [])) is None
+
+
+async def everything(store: Store) -> dict[str, str]:
+    rows = await store.read(lambda conn: conn.execute(sa.select(t.meta.c.key, t.meta.c.value)).all())
+    return {row.key: row.value for row in rows if row.key[0] in "kn"}
 
 
 async def test_a_replay_takes_no_number(store: Store) -> None:

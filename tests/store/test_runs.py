@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import sqlalchemy as sa
 
 from bot.core.policy import Nod
-from bot.core.run import Happened, Run
-from bot.store import events, messages, runs
+from bot.core.run import Happened, Run, Status
+from bot.store import events, inbox, lineage, messages, migrate, runs, seen
 from bot.store import tables as t
 from bot.store.write import Store
-from tests.store.deeds import NOW, a_run, a_step, count, ended, everything, later, moved, planned
+from tests.store.deeds import ANA, NOW, a_run, a_step, count, ended, everything, later, moved, planned, wish
 
 
 async def test_one_change_saves_run_steps_approvals_messages_and_events(store: Store) -> None:
@@ -121,7 +123,7 @@ async def test_what_stop_the_harm_changed_is_known_to_the_run(store: Store) -> N
         done = a_step(0, status="done", changed=True, before={**before, "pointer": pointer})
         same = a_step(1, component="pipeline", status="done", changed=False, before=before)
         await moved(store, stop, steps=[done, same])
-    found = await store.read(lambda c: runs.stop_before_images(c, run))
+    found = await store.read(lambda c: lineage.stop_before_images(c, run))
 
     assert {name: s.before.pointer for name, s in found.items() if s.before} == {"flag": "p1"}
 
@@ -137,3 +139,40 @@ async def test_what_follows_from_a_change_is_in_its_transaction(store: Store) ->
     with pytest.raises(ValueError, match="running"):
         await store.write(lambda c: runs.change(c, run, planned, NOW, also=hold))
     assert await everything(store) == before
+
+
+def test_a_run_that_is_saved_while_it_is_read_is_read_anew(
+    postgres_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no snapshot holds, what is found is of one save, and what is remembered of it is what that save was."""
+    engine = migrate.engine_for(postgres_url())
+    with engine.begin() as conn:
+        inbox.take(conn, "k", ANA, wish(), "{run} begins", NOW)
+        runs.change(conn, 1, lambda r: (r.to(plan_no=1, steps=[a_step(note="one")], why="first"), []), NOW)
+    saves = iter(["two"])
+
+    def save(_conn: sa.Connection, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM steps" in statement and (note := next(saves, "")):
+            with engine.begin() as other:  # another process
+                runs.change(other, 1, lambda r: (r.to(why=note).with_step(a_step(note=note)), []), NOW)
+
+    monkeypatch.setattr(seen, "_seen", {})  # this process has just started
+    with engine.begin() as conn:
+        sa.event.listen(engine, "before_cursor_execute", save)
+        read = runs.load(conn, 1)
+        sa.event.remove(engine, "before_cursor_execute", save)
+        assert read and (read.why, read.steps[0].note) == ("two", "two")
+        assert runs.load(conn, 1) == read
+    engine.dispose()
+
+
+async def test_what_is_at_work_and_has_the_last_word_is_found_behind_any_number_of_cards(store: Store) -> None:
+    """Anybody may ask for dry runs, and for what will be refused, as often as they like."""
+    first = await a_run(store)
+    await moved(store, first, status=Status.running, started_at=NOW)
+    for n in range(120):
+        await a_run(store, to=f"v{n}", at=f"2026-01-01T00:00:{n % 60:02}Z", mode="dry_run" if n % 2 else "live")
+    assert await store.read(lambda c: runs.at_work(c, "fares")) == [f"R-{first}"]
+    last = await store.read(lambda c: lineage.last_back(c, "fares"))
+    assert last and last.id == first
+    assert await store.read(lambda c: (runs.at_work(c, "eta"), lineage.last_back(c, "eta"))) == ([], None)

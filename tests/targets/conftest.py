@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.targets.contract", "tests.targets.contract_reading", "tests.targets.world")
-
 
 @pytest.fixture(scope="session", autouse=True)
 def _nurseries() -> Iterator[None]:

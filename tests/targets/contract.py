@@ -6,9 +6,11 @@ with its own ``World``: the outside system, and hands that change, lose and dama
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from bot.core.errors import LostOwnership, Moved, RollbotError
+from bot.core.errors import LostOwnership, Moved, RollbotError, TargetError
 from bot.core.target import Capture, Holdable, Switchable
 from tests.targets.contract_reading import ReadingContract
 from tests.targets.nursery import nursery_with
@@ -152,6 +154,17 @@ class TargetContract(ReadingContract):
         first.discard(world.call(key="drill"))
         assert world.fingerprint() == before
 
+    def test_a_sandbox_that_can_not_be_made_leaves_nothing(self, world: World) -> None:
+        """Something breaks in the middle: nobody would know where the half of it lies."""
+        before = world.fingerprint()
+        try:
+            made = world.target.sandbox(replace(world.call(key="drill"), progress=_broken))
+        except TargetError:
+            pass
+        else:  # it asks nobody and says nothing on its way
+            made.discard(world.call(key="drill"))
+        assert world.fingerprint() == before
+
     def test_only_a_sandbox_can_be_discarded(self, world: World) -> None:
         """Discard refuses the real thing and leaves it as it was."""
         before = world.fingerprint()
@@ -213,3 +226,8 @@ class HoldableContract(TargetContract):
 
 def _lost() -> None:
     raise LostOwnership
+
+
+def _broken(done: float, _total: float, _note: str) -> None:
+    if done:
+        raise TargetError("the disk is full")

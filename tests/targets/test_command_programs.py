@@ -72,3 +72,10 @@ class TestPrograms:
         """The error names the program."""
         with pytest.raises(TargetError, match="/nowhere/airflow can't be started: No such file"):
             run_json(["/nowhere/airflow"], {}, timeout=5)
+
+    def test_where_a_program_was_looked_for(self, tmp_path: Path) -> None:
+        """A path that is no whole one is told with the folder that it begins in."""
+        with pytest.raises(TargetError, match=f"./pipeline can't be started in {tmp_path}: No such file"):
+            run_json(["./pipeline"], {}, timeout=5, cwd=str(tmp_path))
+        with pytest.raises(TargetError, match=f"./pipeline can't be started in {Path.cwd()}: No such file"):
+            run_json(["./pipeline"], {}, timeout=5)

@@ -40,20 +40,29 @@ class ModelServer:
         """Look at the registry for ever; say each version that is loaded."""
         while True:
             await asyncio.sleep(RELOAD)
-            before = self.model
-            await asyncio.to_thread(self.reload)
-            if self.model is not None and self.model is not before:
+            if await self.reload() and self.model is not None:
                 _say({"loaded": self.model.version})
 
-    def reload(self) -> None:
-        """Load the champion if it is another version than the loaded one."""
+    async def reload(self) -> bool:
+        """Load the champion if it is another version than the loaded one. True if it was changed.
+
+        A version whose features aren't served yet leaves the old one in place: the feature server takes a new
+        definition in within ``SERVING_TTL``, which may be after the champion's change is seen.
+        """
         try:
-            version = models.champion_version(self.mlflow)
-            if self.model is None or self.model.version != version:
-                self.model = models.load(self.mlflow, version)
-            self.fault = ""
+            found = await asyncio.to_thread(self._champion)
+            replaces = self.model is not None and found is not self.model
+            self.fault = (await self._features(found, [0]))[1] if replaces else ""
         except Exception as error:  # noqa: BLE001 (serve what is loaded, whatever the registry does)
             self.fault = str(error)
+        if self.fault or found is self.model:
+            return False
+        self.model = found
+        return True
+
+    def _champion(self) -> models.EtaModel:
+        version = models.champion_version(self.mlflow)
+        return self.model if self.model and self.model.version == version else models.load(self.mlflow, version)
 
     async def version(self, _request: web.Request) -> web.Response:
         """``GET /version``: the loaded version; 503 if there is none."""
@@ -149,7 +158,7 @@ async def serve(layout: Layout) -> None:
     await runner.setup()
     await web.SockSite(runner, model_socket).start()
     await asyncio.wait([running, asyncio.create_task(server.ready.wait())], return_when=asyncio.FIRST_COMPLETED)
-    await asyncio.to_thread(models_server.reload)
+    await models_server.reload()
     _say({"features": _url(store_socket), "model": _url(model_socket)})
     following = asyncio.create_task(models_server.follow())
     await running

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from bot.core import before
 from bot.core.commands import Request
 from bot.core.errors import RollbotError, Unknown, Usage
 from bot.core.feature import Feature
 from bot.core.release import Stint, live_version
+from bot.core.run import Run
 from bot.flows.world import World
 from bot.slack.commands import names
 from bot.slack.desk import Desk
-from bot.slack.origin import Origin
+from bot.slack.origin import Origin, remembered
 from bot.slack.views import form as views
 from bot.slack.views.words import Json
 from bot.store import releases
 from bot.store.write import Connection
 
+STOP = "stop"
 Values = dict[str, tuple[str, Any]]
 """What was filled in: action id -> (block id, value)."""
 
@@ -32,6 +36,12 @@ class BadForm(Exception):
 async def open_form(desk: Desk, origin: Origin, feature: str = "") -> None:
     """Within three seconds after the press, or Slack refuses."""
     await desk.open_view(origin, views.form(await choice(desk.world, feature), where(origin)))
+
+
+async def open_switch(desk: Desk, origin: Origin, run: Run, *, push: bool) -> None:
+    """The same form for another way on from a run that rests."""
+    shown = replace(await choice(desk.world, run.feature), features=[run.feature], instead=before.switch(run))
+    await desk.open_view(origin, views.form(shown, {**where(origin), "instead_of": run.id}), push=push)
 
 
 def where(origin: Origin) -> dict[str, str]:
@@ -56,12 +66,16 @@ async def choice(world: World, feature: str) -> views.Choice:
 
     versions, stints = await world.store.read(read)
     components = [part.name for part in found.parts()]
-    return views.Choice(few, feature, versions, live_version(stints), components)
+    books = [name for name in world.books.playbook_names() if name != STOP]
+    offered = books if len(books) > 1 else []
+    return views.Choice(few, feature, versions, live_version(stints), components, offered)
 
 
 async def picked(desk: Desk, origin: Origin, view: Json) -> None:
     """Another feature was picked: its versions take the place of the others. Lost if the modal has changed since."""
-    feature = text(filled(view), views.FEATURE)
+    feature, meta = text(filled(view), views.FEATURE), remembered({"view": view})
+    if "instead_of" in meta:  # there is nothing else to pick
+        return
     fresh = views.form(await choice(desk.world, feature), where(origin))
     await desk.client.views_update(view_id=str(view.get("id")), hash=str(view.get("hash")), view=fresh)
 
@@ -85,7 +99,7 @@ def text(values: Values, action: str) -> str:
 
 async def request_of(world: World, view: Json, channel: str) -> Request:
     """What a submitted form asks for, checked like a typed command. Raises BadForm."""
-    values = filled(view)
+    values, instead = filled(view), remembered({"view": view}).get("instead_of")
     feature = _feature(world, values)
     without = values.get(views.WITHOUT, ("", None))[1]
     return Request(
@@ -97,6 +111,8 @@ async def request_of(world: World, view: Json, channel: str) -> Request:
         incident=text(values, views.INCIDENT),
         mode="dry_run" if values.get(views.DRY, ("", None))[1] else "live",
         channel=text(values, views.CHANNEL) or channel,
+        playbook=text(values, views.PLAYBOOK) or None,
+        instead_of=instead if isinstance(instead, int) else None,
     )
 
 

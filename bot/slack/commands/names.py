@@ -101,13 +101,14 @@ def _goal(run: Run) -> str:
 
 
 async def only_run(world: World, channel: str) -> Run:
-    """This channel's only active run. Raises Usage."""
+    """This channel's only active run; a drill gives way to one in earnest. Raises Usage."""
 
     def here(conn: Connection) -> list[Run]:
         asked = runs.open_runs(conn, channel=channel, limit=MOST_RUNS)
         return asked or [r for r in runs.open_runs(conn, limit=MOST_RUNS) if _stands(conn, r, channel)]
 
-    found = await world.store.read(here)
+    every = await world.store.read(here)
+    found = [r for r in every if r.mode != "drill"] or every
     if not found:
         raise Usage("No run is active in this channel. Name one: R-17. /rollback status shows them.")
     if len(found) > 1:

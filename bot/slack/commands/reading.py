@@ -56,7 +56,8 @@ async def standing(desk: Desk, feature: str = "") -> lists.Standing:
 def _faults(world: World, *, everywhere: bool) -> list[str]:
     """Of the policy, and of features' files where no feature was named (a named one that is faulty is the answer)."""
     policy, page = world.books.policy_fault(), world.books.page_fault()
-    said = [f"{policy} (the last good policy is used)"] if policy else []
+    said = [world.unworked] if world.unworked else []
+    said += [f"{policy} (the last good policy is used)"] if policy else []
     said += [f"{page} (so nobody is paged)"] if page else []
     features = world.books.known_faults() if everywhere else []
     more = len(features) - FAULTS

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bot.core.commands import Abort, Command, Purpose, Request
+from bot.core import back
+from bot.core.commands import Command, Purpose, Request
 from bot.core.errors import Usage
 from bot.core.feature import Feature
 from bot.core.release import Stint, live_version
@@ -46,10 +47,10 @@ async def rollback(typed: Typed) -> Reply:
         playbook=world.books.playbook(said.playbook).playbook if said.playbook else None,
         channel=origin.channel,
     )
-    return await _asking(typed, (request, planning(request)))
+    return await asking(typed, (request, planning(request)))
 
 
-async def _asking(typed: Typed, *wanted: tuple[Command, str]) -> Reply:
+async def asking(typed: Typed, *wanted: tuple[Command, str]) -> Reply:
     """The last of ``wanted`` asks for a run. Where one does exactly that already, its card is linked behind the ack."""
     taken = await typed.desk.take(typed.origin, *wanted)
     run = taken.run or 0
@@ -64,13 +65,16 @@ def planning(request: Request) -> str:
             return f"{{run}}: stopping the harm of {request.feature}"
         case Purpose.put_back:
             return f"{{run}}: planning to put {request.feature} back as it was before R-{request.of_run}"
+        case Purpose.hold:
+            return f"{{run}}: holding {request.feature}"
         case Purpose.lift:
             return f"{{run}}: lifting the hold on {request.feature}"
         case Purpose.enable:
             return f"{{run}}: switching the flag of {request.feature} on again"
         case _:
             dry = " (dry run)" if request.mode == "dry_run" else ""
-            return f"{{run}}: planning {request.feature} to {request.to}{dry}"
+            drill = "a drill of " if request.mode == "drill" else ""
+            return f"{{run}}: planning {drill}{request.feature} to {request.to}{dry}"
 
 
 async def _which_version(typed: Typed, feature: Feature) -> Reply:
@@ -105,7 +109,7 @@ async def stop(typed: Typed) -> Reply:
         of_run=await _open_rollback(world, feature.feature),
         channel=origin.channel,
     )
-    return await _asking(typed, (request, planning(request)))
+    return await asking(typed, (request, planning(request)))
 
 
 async def _open_rollback(world: World, feature: str) -> int | None:
@@ -117,25 +121,14 @@ async def _open_rollback(world: World, feature: str) -> int | None:
 @subcommand("put-back", "put-back [R-17]", "take back what a run changed; a plan with its own approval")
 async def put_back(typed: Typed) -> Reply:
     run = await _to_put_back(typed.desk.world, typed.origin.channel, typed.word(1))
-    return await _asking(typed, *putting_back(run, typed.origin.channel))
+    return await asking(typed, *putting_back(run, typed.origin.channel))
 
 
 def putting_back(run: Run, channel: str) -> list[tuple[Command, str]]:
-    """A run that is still open is ended first: it holds the locks that putting back needs. Raises Usage."""
-    if not any(s.touched for s in run.steps):
-        raise Usage(f"{run.name} changed nothing, so there is nothing to put back.")
-    request = Request(
-        feature=run.feature,
-        purpose=Purpose.put_back,
-        of_run=run.id,
-        reason=f"put back {run.name}",
-        incident=run.incident,
-        channel=channel or run.channel,
-    )
-    ending: list[tuple[Command, str]] = []
-    if run.open:
-        ending.append((Abort(run=run.id, reason="to be put back"), f"{run.name}: aborting"))
-    return [*ending, (request, planning(request))]
+    """With what is answered to each. Raises Usage."""
+    ending, request = back.putting_back(run, reason=f"put back {run.name}", channel=channel)
+    ended: list[tuple[Command, str]] = [(ending, f"{run.name}: aborting")] if ending else []
+    return [*ended, (request, planning(request))]
 
 
 async def _to_put_back(world: World, channel: str, word: str) -> Run:
@@ -151,11 +144,18 @@ async def _to_put_back(world: World, channel: str, word: str) -> Run:
     raise Usage(f"Put back which run? Name it: /rollback put-back R-17.{known}")
 
 
-@subcommand("lift", "lift FEATURE", "lift the hold that a rollback left, and let its pipeline run again")
+@subcommand(
+    "hold", "hold FEATURE because REASON", "tell CI not to deploy it, and hold its pipeline, until it is lifted"
+)
+async def hold(typed: Typed) -> Reply:
+    return await _one_step(typed, Purpose.hold)
+
+
+@subcommand(
+    "lift", "lift FEATURE [because REASON]", "lift the hold that a rollback left, and let its pipeline run again"
+)
 async def lift(typed: Typed) -> Reply:
-    feature = names.feature(typed.desk.world, typed.word(1))
-    request = Request(feature=feature.feature, purpose=Purpose.lift, channel=typed.origin.channel)
-    return await _asking(typed, (request, planning(request)))
+    return await _one_step(typed, Purpose.lift)
 
 
 @subcommand(
@@ -163,15 +163,21 @@ async def lift(typed: Typed) -> Reply:
 )
 async def enable(typed: Typed) -> Reply:
     """Where the last rollback was not verified, the worker asks for a reason."""
+    return await _one_step(typed, Purpose.enable)
+
+
+async def _one_step(typed: Typed, purpose: Purpose) -> Reply:
     said = parse.asked(typed.line, start=1)
     if said.to or said.at or said.without or said.playbook or said.dry_run:
-        raise Usage("enable takes a feature and a reason: /rollback enable FEATURE because REASON")
+        raise Usage(f"{purpose} takes a feature and a reason: /rollback {purpose} FEATURE because REASON")
     feature = names.feature(typed.desk.world, said.feature)
+    if purpose == Purpose.hold and not said.reason:
+        raise Usage(f"Say why: /rollback hold {feature.feature} because REASON")
     request = Request(
         feature=feature.feature,
-        purpose=Purpose.enable,
+        purpose=purpose,
         reason=said.reason,
         incident=said.incident,
         channel=typed.origin.channel,
     )
-    return await _asking(typed, (request, planning(request)))
+    return await asking(typed, (request, planning(request)))

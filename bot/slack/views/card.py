@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from bot.core.before import subject
 from bot.core.commands import Purpose
+from bot.core.drilled import BANNER
 from bot.core.policy import Requirement
 from bot.core.run import Run, Status, clocks, verdict
 from bot.core.target import Accuracy
 from bot.core.text import hhmm, listed, span
 from bot.slack.views import planned
 from bot.slack.views.buttons import for_card
-from bot.slack.views.words import Json, Scene, Shown, actions, place, said, section, subject, who
+from bot.slack.views.words import Json, Scene, Shown, actions, place, said, section, who
 
 MOST_LINES = 12
 """With the row of buttons."""
@@ -26,7 +28,8 @@ def card(scene: Scene) -> Shown:
 
 def first_line(scene: Scene) -> str:
     """``driver_stats v13 -> v12 · PRODUCTION · needs 1 of @ml-oncall · until 04:02``; not escaped."""
-    return " · ".join(part for part in (subject(scene.run), place(scene), state(scene)) if part)
+    banner = BANNER if scene.run.mode == "drill" else ""
+    return " · ".join(part for part in (banner, subject(scene.run), place(scene), state(scene)) if part)
 
 
 def state(scene: Scene) -> str:
@@ -95,12 +98,14 @@ def _lines(scene: Scene) -> list[str]:
     lines = [asked(scene), glass(scene), approved(scene)]
     if run.open and run.started_at is None:
         lines += [_why(run), *planned.lines(scene)]
+    elif run.waiting_for == "person":
+        lines += [_why(run), changed(run)]
     elif run.open:
         lines += [_why(run), planned.estimate(scene.plan) if scene.plan else ""]
     elif run.started_at is None:
         lines += [_why(run), *_unplayed(scene)]
     else:
-        lines += [_why(run), *mixed(scene), times(run), read_back(run), left(scene)]
+        lines += [_why(run), *mixed(scene), times(run), read_back(run), *run.production, left(scene)]
     return [line for line in lines if line]
 
 
@@ -109,7 +114,9 @@ def asked(scene: Scene) -> str:
     run = scene.run
     reason = f': "{run.reason}"' if run.reason else ""
     incident = f" · {run.incident}" if run.incident else ""
-    return f"{who(scene.names, run.requester.id)} {hhmm(run.created_at)}{reason}{incident}"
+    by = run.requester.id.replace("/", " ") if run.requester.kind == "schedule" else who(scene.names, run.requester.id)
+    instead = f" · takes over from R-{run.instead_of}" if run.instead_of else ""
+    return f"{by} {hhmm(run.created_at)}{reason}{incident}{instead}"
 
 
 def glass(scene: Scene) -> str:
@@ -131,7 +138,23 @@ def _why(run: Run) -> str:
     """What the status means, where its word does not say it all."""
     if run.status in (Status.succeeded, Status.expired) or not run.why or run.why == run.status:
         return ""
-    return run.why[0].upper() + run.why[1:]
+    return sentence(run)
+
+
+def sentence(run: Run) -> str:
+    """Why, with a capital; a feature's name is written as it is."""
+    return run.why if run.why.startswith(run.feature) else run.why[0].upper() + run.why[1:]
+
+
+def changed(run: Run) -> str:
+    """``Changed so far: flag, dataset. Not changed: definition (perhaps half), model``."""
+    writes = [s for s in run.steps if s.verb not in ("verify", "wait", "notify")]
+    done = dict.fromkeys(s.component for s in writes if s.changed)
+    rest = dict.fromkeys(s.component for s in writes if s.component not in done)
+    half = {s.component for s in writes if s.touched}
+    named = [f"{name} (perhaps half)" if name in half else name for name in rest]
+    so_far = f"Changed so far: {', '.join(done) or 'nothing'}."
+    return f"{so_far} Not changed: {', '.join(named)}" if named else so_far
 
 
 def _unplayed(scene: Scene) -> list[str]:

@@ -27,7 +27,8 @@ def details(scene: Scene, live_metrics: Mapping[str, float] | None = None, meta:
     if plan is None:
         blocks += [section(said(run.why or "There is no plan.", 2900))]
     else:
-        blocks += _about(plan) + _components(plan) + _models(plan, live_metrics or {}) + _hand(plan)
+        blocks += _about(plan) + _components(plan) + _models(plan, live_metrics or {})
+        blocks += _hand(plan) if run.mode != "drill" else []
     if run.status == Status.waiting and run.waiting_for == "approval":
         blocks = [*blocks[: MOST_BLOCKS - 1], *actions([buttons.run_anyway(scene), buttons.abort(scene)])]
     return {

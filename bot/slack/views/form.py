@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bot.core import before
+from bot.core.before import subject
 from bot.core.run import Run
 from bot.core.target import canonical
-from bot.slack.views.words import Json, Scene, label, pressed, said, section, subject
+from bot.slack.views.words import Json, Scene, label, pressed, said, section
 
 FORM, GLASS, ACCEPT, ENABLE_ANYWAY = "rollback_form", "run_anyway_form", "accept_form", "enable_anyway_form"
-FEATURE, VERSION, AT, WITHOUT, REASON, INCIDENT, DRY, CHANNEL = (
+SKIP, UNLOCK = "skip_form", "unlock_form"
+FEATURE, VERSION, AT, WITHOUT, REASON, INCIDENT, DRY, CHANNEL, PLAYBOOK = (
     "form_feature",
     "form_version",
     "form_at",
@@ -20,6 +23,7 @@ FEATURE, VERSION, AT, WITHOUT, REASON, INCIDENT, DRY, CHANNEL = (
     "form_incident",
     "form_dry",
     "form_channel",
+    "form_playbook",
 )
 STATIC = 100
 """Options of a static select. Past that many features the list is asked for as the person types."""
@@ -36,12 +40,15 @@ class Choice:
     versions: Sequence[str] = ()
     live: str | None = None
     components: Sequence[str] = ()
+    playbooks: Sequence[str] = ()
     fault: str = ""
+    instead: str = ""
+    """What is said of the run that ends with this."""
 
 
 def form(choice: Choice, where: Mapping[str, Any]) -> Json:
     """The rollback form. ``where``: the channel it was opened in and what else to remember."""
-    blocks = [_feature(choice)]
+    blocks = [*([section(said(choice.instead, 1000))] if choice.instead else []), _feature(choice)]
     if choice.fault:
         blocks.append(section(said(choice.fault, 2900)))
     elif choice.feature and not choice.versions:
@@ -106,7 +113,11 @@ def _finer(choice: Choice) -> list[Json]:
     ]
     if choice.components:
         blocks.append(_input(f"without:{choice.feature}"[:255], "Leave as it is", components, optional=True))
-    return [*blocks, _input("mode", "How", dry, optional=True)]
+    if choice.playbooks:
+        options = [_option(name) for name in choice.playbooks[:STATIC]]
+        books = {"type": "static_select", "action_id": PLAYBOOK, "placeholder": label("Its own"), "options": options}
+        blocks.append(_input(f"playbook:{choice.feature}"[:255], "Playbook", books, optional=True))
+    return [*blocks, *([] if choice.instead else [_input("mode", "How", dry, optional=True)])]
 
 
 def _channel() -> Json:
@@ -138,13 +149,28 @@ def run_anyway(scene: Scene, where: Mapping[str, Any]) -> Json:
 
 def accept(run: Run, where: Mapping[str, Any], *, enable: bool) -> Json:
     """Takes the outcome as it is, or lets traffic back in all the same; both need a reason."""
-    what = "The flag is switched on although verification did not pass." if enable else "The run goes on as it is."
+    what = before.accept(run, enable=enable)
     blocks = [
         section(f"*{said(subject(run))}*: {what} {said(run.why, 1000)}"),
         _input("reason", "Why is that right?", _typed("typed_reason", "", 500, multiline=True)),
     ]
     title, name = ("Enable anyway", ENABLE_ANYWAY) if enable else ("Accept as it is", ACCEPT)
     return _modal(name, title, title, blocks, {**where, "run": run.id})
+
+
+def skip(run: Run, where: Mapping[str, Any]) -> Json:
+    """Which steps are left out, and what that means. Raises Usage."""
+    return _asking(SKIP, "Skip", before.skip(run), where, run.id)
+
+
+def unlock(run: Run, where: Mapping[str, Any]) -> Json:
+    """What is forced, said before it is done."""
+    return _asking(UNLOCK, "Unlock", before.unlock(run), where, run.id)
+
+
+def _asking(name: str, title: str, text: str, where: Mapping[str, Any], run: int) -> Json:
+    why = _input("reason", "Why?", _typed("typed_reason", "", 500, multiline=True))
+    return _modal(name, title, title, [section(said(text, 1000)), why], {**where, "run": run})
 
 
 def notice(title: str, text: str) -> Json:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from bot.core.deeds import deed_of
 from bot.core.run import Run, RunStep, Status
 from bot.core.text import hhmm, span
 from bot.slack.views.card import first_line
-from bot.slack.views.words import Scene, Shown, said, sections
+from bot.slack.views.words import Scene, Shown, said, sections, who
 
 MARKS = {"pending": "·", "running": "▸", "again": "▸", "done": "✓", "failed": "✗", "skipped": "–"}
 MOST_STEPS = 40
+MOST_DEEDS = 8
 CELLS = 10
 
 
@@ -22,6 +24,7 @@ def live(scene: Scene) -> Shown:
     lines = [f"*{said(f'{run.name}: {first_line(scene)}')}*"]
     lines += [said(line_of(step, scene.now)) for step in steps]
     lines += [f"and {hidden} more, all waiting"] if hidden else []
+    lines += [said(deed_of(deed, who(scene.names, deed.person))) for deed in run.deeds[-MOST_DEEDS:]]
     lines += [said(why)] if (why := _why(run)) else []
     return Shown(said(f"{run.name}: {first_line(scene)}"), sections(lines))
 
@@ -41,7 +44,8 @@ def line_of(step: RunStep, now: datetime) -> str:
         words[0] += f" {took}"
     if step.status == "running" and step.total > 0:
         words.append(bar(step.done, step.total))
-    words += [text for text in dict.fromkeys((_result(step), step.note, step.error)) if text]
+    error = "" if step.status == "skipped" else step.error
+    words += [text for text in dict.fromkeys((_result(step), step.note, error)) if text]
     if step.status == "running" and step.attempts > 1:
         words.append(f"attempt {step.attempts}")
     return " · ".join(words)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bot.core.run import Run, RunStep, verdict
 from bot.core.text import listed
 from bot.slack.views import buttons
-from bot.slack.views.card import approved, asked, first_line, glass, left, mixed, read_back, times
-from bot.slack.views.words import Scene, Shown, actions, context, said, sections, subject
+from bot.slack.views.card import approved, asked, first_line, glass, left, mixed, read_back, sentence, times
+from bot.slack.views.words import Scene, Shown, actions, context, said, sections
 
 
 def outcome(scene: Scene) -> Shown:
@@ -20,9 +20,10 @@ def outcome(scene: Scene) -> Shown:
         *_now(run),
         *_examples(run),
         *_not_done(run),
+        *run.production,
     ]
     lines += [f"Accepted by a person: {run.accepted}"] if run.accepted else []
-    lines += [run.why[0].upper() + run.why[1:]] if run.why and run.status not in ("succeeded", "degraded") else []
+    lines += [sentence(run)] if run.why and run.status not in ("succeeded", "degraded") else []
     lines += [left(scene), glass(scene)]
     shown = [said(line) for line in lines if line]
     asked_and_approved = " · ".join(part for part in (asked(scene), approved(scene)) if part)
@@ -35,7 +36,8 @@ def _now(run: Run) -> list[str]:
     done = [s for s in run.steps if s.status == "done" and s.to and s.verb in ("restore", "enable", "disable")]
     last = {s.component: s for s in done}
     parts = [f"{s.component} {s.to.pointer}{_discarded(s)}" for s in done if s.to and last[s.component] is s]
-    return [f"Now: {', '.join(parts)}"] if parts and run.status in ("succeeded", "degraded") else []
+    where = "In the sandboxes, before they were removed" if run.mode == "drill" else "Now"
+    return [f"{where}: {', '.join(parts)}"] if parts and run.status in ("succeeded", "degraded") else []
 
 
 def _discarded(step: RunStep) -> str:
@@ -55,37 +57,3 @@ def _not_done(run: Run) -> list[str]:
     skipped = [f"{s.verb} {s.component} ({s.note})" for s in run.steps if s.status == "skipped"]
     said_so = [f"Failed: {'; '.join(failed)}"] if failed else []
     return said_so + ([f"Skipped: {'; '.join(skipped)}"] if skipped else [])
-
-
-def reminder(scene: Scene) -> Shown:
-    """Nobody has decided yet."""
-    run = scene.run
-    text = said(f"Still waiting: {first_line(scene)}")
-    sure = [buttons.run_anyway(scene)] if run.requirement and run.requirement.alternatives else []
-    return Shown(text, [*sections([f"*{text}*", "Press Approve or Reject on the card."]), *actions(sure)])
-
-
-def still_left(scene: Scene) -> Shown:
-    """What a run has left off or paused, hours later."""
-    first = said(f"{scene.run.name} {subject(scene.run)}: still left behind")
-    lines = [said(f"- {item.get('say', '')}") for item in scene.left]
-    return Shown(first, [*sections([f"*{first}*", *lines]), *actions(buttons.unfinished(scene))])
-
-
-def drifted(scene: Scene, moved: dict[str, str]) -> Shown:
-    """Somebody has brought back what this rollback took away."""
-    run = scene.run
-    first = said(f"{run.name}: {run.feature} is not {run.to_version} any more, somebody has changed it")
-    brought = {s.component: s.to.pointer for s in run.steps if s.verb == "restore" and s.to}
-    lines = [f"- {name} is now {now}; {run.name} had brought {brought.get(name, '?')}" for name, now in moved.items()]
-    lines.append(
-        "Stop whoever does that (CI? a scheduled job?). Restore again needs no new approval while the hold lasts."
-    )
-    return Shown(first, [*sections([f"*{first}*", *map(said, lines)]), *actions(buttons.undone(scene))])
-
-
-def broken_glass(scene: Scene) -> Shown:
-    """To every approver who was not asked."""
-    first = said(f"{scene.run.name} {first_line(scene)}")
-    lines = [said(glass(scene)), "A review of this run is due within 24 h."]
-    return Shown(first, sections([f"*{first}*", *lines]))

@@ -75,7 +75,7 @@ def _changes(plan: Plan) -> str:
             said.append(f"{step.component} on again")
         elif step.verb == Verb.restore and (diff is None or not diff.same):
             said.append(_restored(plan, step.component, step.kind, diff))
-    moved = [s for s in said if not s.endswith("verified")] + [s for s in said if s.endswith("verified")]
+    moved = sorted(said, key=lambda s: "until verified" in s)
     return "Changes: " + (", ".join(moved) or "nothing, all of it is there already")
 
 
@@ -85,7 +85,13 @@ def _disables(plan: Plan, component: str) -> bool:
 
 def _flag(plan: Plan, component: str) -> str:
     comes_back = any(s.verb == Verb.enable and s.component == component for s in plan.body.steps)
-    return f"{component} stays off until verified" if comes_back else f"{component} off"
+    return f"{component} stays off until verified{_shares(plan, component)}" if comes_back else f"{component} off"
+
+
+def _shares(plan: Plan, component: str) -> str:
+    """``, then 25 %, 50 % and all of its rule, 5 min apart``."""
+    ramps = [s for s in plan.body.steps if s.verb == Verb.enable and s.component == component and s.ramp]
+    return "".join(f", then {s.says_ramp}" for s in ramps)
 
 
 def _restored(plan: Plan, component: str, kind: Kind, diff: Diff | None) -> str:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from bot.core.commands import Purpose
 from bot.core.plan import Plan
 from bot.core.run import Run
 from bot.core.target import canonical
@@ -130,28 +129,14 @@ def pressed(scene: Scene, **more: Any) -> Json:
     return {"run": scene.run.id, "digest": scene.run.plan_digest or "", **more}
 
 
-def subject(run: Run) -> str:
-    """``driver_stats v13 -> v12``, not escaped."""
-    match run.purpose:
-        case Purpose.stop:
-            return f"{run.feature}: stop the harm"
-        case Purpose.put_back:
-            return f"{run.feature}: put {run.to_version or 'it'} back"
-        case Purpose.lift:
-            return f"{run.feature}: lift the hold"
-        case Purpose.enable:
-            return f"{run.feature}: switch its flag on"
-        case _:
-            arrow = f"{run.from_version} -> " if run.from_version else "to "
-            return f"{run.feature} {arrow}{run.to_version or '?'}"
-
-
 def place(scene: Scene) -> str:
-    """``PRODUCTION``, and what makes this run special."""
+    """``PRODUCTION``, and what makes this run special. A drill names no environment: it is in none."""
     run = scene.run
+    if run.mode == "drill":
+        return "RUN WITHOUT APPROVAL" if run.glass else ""
     environment = run.environment or (scene.plan.body.environment if scene.plan else "")
     marks = [environment.upper()] if environment else []
-    marks += [{"dry_run": "DRY RUN", "drill": "DRILL"}[run.mode]] if run.mode != "live" else []
+    marks += ["DRY RUN"] if run.mode == "dry_run" else []
     marks += ["RUN WITHOUT APPROVAL"] if run.glass else []
     return " · ".join(marks)
 

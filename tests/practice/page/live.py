@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.async_api import Browser, BrowserContext, FloatRect, Locator, Page, expect
 
 from bot.practice.stack.layout import Layout
+from bot.practice.stack.playbooks import STANDARD
 
 ROOT = Path(__file__).parents[3]
 DRIVERS = "200"
@@ -56,6 +58,22 @@ class Demo:
         file = Layout(self.folder / "stack").playbooks / "policy.yaml"
         lines = [line for line in file.read_text("utf-8").splitlines() if line.split(":")[0] not in changed]
         file.write_text("\n".join([*lines, *(f"{k}: {v}" for k, v in changed.items() if v), ""]), "utf-8")
+
+    def playbook(self, disable: str, enable: str) -> None:
+        """How these two steps of the practice's playbook read from now on."""
+        file = Layout(self.folder / "stack").playbooks / "playbooks/standard.yaml"
+        steps = STANDARD.replace("  - disable: flag ", f"{disable}\n").replace("  - enable: flag ", f"{enable}\n")
+        file.write_text(steps, "utf-8")
+
+    @contextmanager
+    def flag_locked(self) -> Iterator[None]:
+        """The flag's file can be read and not written: somebody else holds its lock."""
+        folder = os.open(Layout(self.folder / "stack").flags.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
 
 @asynccontextmanager
@@ -162,9 +180,15 @@ async def run_of(card: Locator) -> str:
 
 
 async def ringed(page: Page, thing: Locator) -> None:
-    """The tour's ring is around this, in sight."""
+    """The tour's ring is around this, in sight. Looked for anew each time: a message that is edited is drawn anew."""
     await expect(thing).to_be_in_viewport()
-    near = "(both) => { const [a, b] = both.map((e) => e.getBoundingClientRect());"
-    near += " return Math.abs(a.x + 4 - b.x) < 1 && Math.abs(a.y + 4 - b.y) < 1; }"
-    around = [await page.locator(".tour-ring").element_handle(), await thing.element_handle()]
-    await page.wait_for_function(near, arg=around)
+    ring = page.locator(".tour-ring")
+    async with asyncio.timeout(RUN_MS / 1000):
+        while not _around(await ring.bounding_box(), await thing.bounding_box()):
+            await page.evaluate("() => new Promise((done) => requestAnimationFrame(() => done()))")
+
+
+def _around(ring: FloatRect | None, thing: FloatRect | None) -> bool:
+    if ring is None or thing is None:
+        return False
+    return abs(ring["x"] + 4 - thing["x"]) < 1 and abs(ring["y"] + 4 - thing["y"]) < 1

@@ -202,6 +202,57 @@ async def test_reject_and_expire(demo: Demo) -> None:
     demo.policy(approvals_live="")
 
 
+async def test_a_step_that_fails_and_what_people_make_of_it(demo: Demo) -> None:
+    """The flag's file can't be written: the run waits, one person says to be looking, another way is thought of and
+    left, the step is left out with a reason by somebody who may. The flag can't be enabled either, which is retried;
+    its ramp is slowed down, paused, resumed, and then given at once. The thread has kept who did what."""
+    ana, ben = await demo.open("U0ANA"), await demo.open("U0BEN")
+    await bad_release(ana)
+    demo.playbook(
+        "  - disable: flag\n    timeout: 2s", "  - enable: flag\n    timeout: 2s\n    ramp: [50]\n    every: 30m"
+    )
+    card = await ask(ana)
+    run = await run_of(card)
+    with demo.flag_locked():
+        await ben.locator("#column [data-action-id=approve]").last.click()
+        await card.locator("[data-action-id=looking]").click()
+        await card.locator("[data-action-id=switch]").click()
+        way = ana.get_by_role("dialog")
+        await expect(way).to_contain_text(run)
+        await way.get_by_role("button", name="Cancel").click()
+        await ben.locator("#column [data-action-id=skip]").last.click()
+        out = ben.get_by_role("dialog", name="Skip")
+        await expect(out).to_contain_text("disable flag is left out and the run goes on")
+        await out.get_by_role("button", name="Skip").click()
+        await expect(out.get_by_label("Why?")).to_have_attribute("aria-invalid", "true")
+        await out.get_by_label("Why?").fill("nobody reads it now")
+        await out.get_by_role("button", name="Skip").click()
+        await expect(out).to_have_count(0)
+        await expect(card).to_contain_text("Enable flag", timeout=RUN_MS)
+    await card.locator("[data-action-id=retry]").click()
+    await card.locator("[data-action-id=speed_1]").click()
+    await confirmed(card, "pause", "Pause")
+    await card.locator("[data-action-id=resume]").click()
+    await confirmed(card, "speed_2", "All at once")
+    await expect(card.locator("[data-action-id=abort]")).to_have_count(0, timeout=RUN_MS)
+    await expect(live(ana, "Definition")).to_have_text("v12", timeout=RUN_MS)
+    await expect(live(ana, "Flag")).to_have_text("on", timeout=RUN_MS)
+    await card.locator(".replies").click()
+    told = ana.locator("#thread .message").filter(has_text="restore dataset").last
+    for deed in (
+        *("is looking", 'left out disable flag: "nobody reads it now"', "had it try again", "set a share every 60 min"),
+        *("paused it", "let it go on", "had the rest of the ramp given at once"),
+    ):
+        await expect(told).to_contain_text(deed)
+    demo.playbook("  - disable: flag", "  - enable: flag")
+
+
+async def confirmed(card: Locator, action: str, word: str) -> None:
+    """Presses a button that asks whether one is sure, and is."""
+    await card.locator(f"[data-action-id={action}]").click()
+    await card.page.get_by_role("alertdialog").get_by_role("button", name=word).click()
+
+
 async def test_on_a_phone_by_the_keyboard_alone(demo: Demo) -> None:
     """At 390 pixels and without a pointer: asked for, read, approved as another person and followed to its verified
     end; nothing is ever wider than the screen."""
