@@ -116,7 +116,7 @@ async def press(
     async with session() as s:
         who = await person(s.parts)
         run = await find(s, name)
-        if says:
+        if says and run.open:  # else it is refused, with its reason, and there is nothing to confirm
             await sure(of(run, says(run)), yes=False)
     async with working(run.feature) as s:
         run = await find(s, name)

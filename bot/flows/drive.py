@@ -38,9 +38,10 @@ async def drive(world: World, run: int) -> None:
     lease = await world.store.write(lambda c: _claim(c, world, run))
     if lease is None:
         return
+    plans: dict[int, Plan] = {}
     try:
         async with _heartbeat(world, lease) as alive:
-            while await _once(world, lease, alive):
+            while await _once(world, lease, alive, plans):
                 pass
     except LostOwnership:
         return
@@ -101,9 +102,9 @@ async def _heartbeat(world: World, lease: Lease) -> AsyncIterator[Callable[[], A
         await asyncio.wait([beating])
 
 
-async def _once(world: World, lease: Lease, alive: Callable[[], Awaitable[None]]) -> bool:
-    """One move. True: there may be more to do now."""
-    run, plan = await world.store.read(lambda c: _as_it_stands(c, lease.run))
+async def _once(world: World, lease: Lease, alive: Callable[[], Awaitable[None]], plans: dict[int, Plan]) -> bool:
+    """One move. True: there may be more to do now. ``plans``: those by which this owner has worked, by number."""
+    run, plan = await world.store.read(lambda c: _as_it_stands(c, lease.run, plans))
     if run is None or run.status not in _DRIVEN:
         return False
     now = world.now()
@@ -119,11 +120,15 @@ async def _once(world: World, lease: Lease, alive: Callable[[], Awaitable[None]]
     return await _work(work_on(world, lease, run, plan, alive), run)
 
 
-def _as_it_stands(conn: Connection, number: int) -> tuple[Run | None, Plan | None]:
-    """A run, and what it works by if it works. One read: every step passes here."""
+def _as_it_stands(conn: Connection, number: int, plans: dict[int, Plan]) -> tuple[Run | None, Plan | None]:
+    """A run, and what it works by if it works. One read: every step passes here. The plan by which a run works stays
+    as it is, so it is read once (30 kB, and one trip to PostgreSQL for each step)."""
     run = runs.load(conn, number)
-    works = run is not None and run.status == Status.running
-    return run, runs.load_plan(conn, number, run.plan_no) if run and works else None
+    if run is None or run.status != Status.running:
+        return run, None
+    if run.plan_no not in plans and (plan := runs.load_plan(conn, number, run.plan_no)):
+        plans[run.plan_no] = plan
+    return run, plans.get(run.plan_no)
 
 
 async def _move(world: World, lease: Lease, fn: runs.Transition) -> Run:

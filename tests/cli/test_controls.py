@@ -60,6 +60,16 @@ def test_a_person_is_told_and_asked_before_an_open_run_is_put_back(ramping: Term
     assert stands(ramping) == [("rollback", "aborted", None), ("put_back", "waiting", "approval")]
 
 
+def test_nobody_is_asked_about_what_is_over(two: Terminal) -> None:
+    """Aborting a run that has ended is refused at once, with its reason."""
+    assert two("run", "request", "example", "--to", "v1", who=ANA).code == 0
+    assert two("run", "abort", "R-1", who=ANA).code == 0
+    again = two.typed("n", "run", "abort", "R-1", who=ANA)
+
+    assert (again.code, again.out) == (4, "")
+    assert again.err == "rollbot: R-1 is already aborted\n"
+
+
 def test_who_said_yes_already_is_not_asked(two: Terminal) -> None:
     """--yes leaves the question out where a person sits; a script is never asked."""
     for words in (("typed", "--yes"), ("program",)):

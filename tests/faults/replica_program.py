@@ -4,11 +4,14 @@ It says ``ready`` when it works, and then, once each, how a run came to rest (fr
 its number) and how often it was taken over. A line
 ``METHOD COMPONENT N`` on its standard input lets it freeze in the worst moment of that call: the child has asked for
 the Nth time whether it may write, and the yes is on its way. First all below this process stop, then itself; it says
-``freezing`` before. An empty line takes that back; it answers ``armed``."""
+``freezing`` before. An empty line takes that back; it answers ``armed``.
+``ROLLBOT_TEST_POINTS``: a folder; whichever replica first comes to the point that the file ``armed`` there names takes
+that file and dies of kill -9."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -21,8 +24,10 @@ import sqlalchemy as sa
 from bot.core.ports import Component, Errand
 from bot.core.run import OPEN
 from bot.store import runs
+from bot.store.write import Fn, Store, T
 from bot.wiring import build, load_settings
 from bot.worker import Worker
+from tests.faults.simulated.failpoints import named
 
 
 def descendants(pid: int) -> list[int]:
@@ -80,6 +85,36 @@ class Freezing:
         say("armed")
 
 
+class Dying:
+    """Before or after the commit of what the log calls by that name, as in tests/faults/simulated/failpoints.py."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self._real, self._armed, self._struck = store.write, folder / "armed", folder / "struck"
+        store.write = self.write  # type: ignore[method-assign]
+
+    async def write(self, fn: Fn[T]) -> T:
+        names: list[str] = []
+
+        def watched(conn: sa.Connection) -> T:
+            behind = conn.exec_driver_sql("SELECT coalesce(max(seq), -1) FROM events").scalar()
+            result = fn(conn)
+            names[:] = named(conn, int(behind or 0))
+            self._strike("before", names)
+            return result
+
+        result = await self._real(watched)
+        self._strike("after", names)
+        return result
+
+    def _strike(self, when: str, names: list[str]) -> None:
+        if not names or not self._armed.exists():
+            return
+        if self._armed.read_text() in [f"{when} {name}" for name in names]:
+            with contextlib.suppress(FileNotFoundError):  # the other one was faster
+                self._armed.rename(self._struck)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _news(conn: sa.Connection) -> list[tuple[int, str]]:
     resting = [
         (run.id, f"{run.status} {run.waiting_for or ''}".strip() + (f" {run.plan_no}" if run.plan_no > 1 else ""))
@@ -131,6 +166,8 @@ async def main() -> None:
     await parts.start()
     if os.environ.get("ROLLBOT_TEST_WARM"):  # else heavy libraries are imported behind, and kills may come meanwhile
         await parts.children.warmed()
+    if points := os.environ.get("ROLLBOT_TEST_POINTS"):
+        Dying(parts.world.store, Path(points))
     freezing = Freezing(parts.world.targets)
     parts.world.targets = freezing  # type: ignore[assignment]
     worker = Worker(parts.world, parts.driver())

@@ -80,10 +80,14 @@ class Site:
         self.ledger.after = after
 
     async def say(self, command: Command, who: str = ANA) -> inbox.Taken:
+        """Says it again, as Slack does, while the database does not answer in time."""
         self.keys += 1
         key, actor = f"key {self.keys}", Actor(kind="person", id=who, via="slack", channel="C1")
         now = self.clock.now()
-        return await self.store.intake(lambda c: inbox.take(c, key, actor, command, "{run}", now))
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                with contextlib.suppress(StoreDown):
+                    return await self.store.intake(lambda c: inbox.take(c, key, actor, command, "{run}", now))
 
     def look(self, fn: Callable[[sa.Connection], Any]) -> Any:
         with self.engine.connect() as conn:

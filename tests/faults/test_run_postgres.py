@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -42,26 +43,27 @@ async def link(
     """A worker that reaches its database through a proxy; with dbos, so does that."""
     monkeypatch.setattr(engines, "COMMAND_S", 0.5)
     monkeypatch.setattr(engines, "CONNECT_S", 0.5)
-    url = await asyncio.to_thread(server.new_database)
-    await asyncio.to_thread(migrate.migrate, url)
-    proxy = FaultProxy(server.port)
-    await proxy.start()
-    through = url.replace(f":{server.port}/", f":{proxy.port}/")
-    store = PostgresStore(through)
-    await store.start()
-    engine = migrate.engine_for(url)
-    driver: Callable[[World], Driver] = Embedded
-    if request.param == "dbos":
-        await asyncio.to_thread(dbos.migrate, url)
-        driver = partial(dbos.Dbos, url=through)
-    async with site(store, engine, driver=driver) as made:
+    async with contextlib.AsyncExitStack() as opened:
+        url = await asyncio.to_thread(server.new_database)
+        await asyncio.to_thread(migrate.migrate, url)
+        proxy = FaultProxy(server.port)
+        await proxy.start()
+        opened.push_async_callback(proxy.stop)
+        through = url.replace(f":{server.port}/", f":{proxy.port}/")
+        store = PostgresStore(through)
+        await store.start()
+        opened.push_async_callback(store.stop)
+        engine = migrate.engine_for(url)
+        opened.callback(engine.dispose)
+        driver: Callable[[World], Driver] = Embedded
+        if request.param == "dbos":
+            await asyncio.to_thread(dbos.migrate, url)
+            driver = partial(dbos.Dbos, url=through)
+        made = await opened.enter_async_context(site(store, engine, driver=driver))
         yield Link(made, proxy, server)
         proxy.flow()
         if request.param == "dbos":  # else a thread of its own asks for ever for a database that will be gone
             _get_dbos_instance()._sys_db._retry_connection_errors = False
-    await store.stop()
-    await proxy.stop()
-    engine.dispose()
 
 
 def reset(link: Link) -> None:

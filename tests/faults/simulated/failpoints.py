@@ -59,7 +59,7 @@ class PointedDatabase(Database):
         def watched(conn: sa.Connection) -> T:
             behind = conn.execute(sa.select(sa.func.max(t.events.c.seq))).scalar()
             result = fn(conn)
-            names.extend(_named(conn, -1 if behind is None else behind))
+            names.extend(named(conn, -1 if behind is None else behind))
             if self.points.strike("before", names):
                 raise StoreDown("the worker died before the commit: nothing was stored")
             return result
@@ -70,12 +70,13 @@ class PointedDatabase(Database):
         return result
 
 
-def _named(conn: sa.Connection, behind: int) -> list[str]:
+def named(conn: sa.Connection, behind: int) -> list[str]:
+    """What the log says since then, by name."""
     rows = conn.execute(sa.select(t.events.c.body).where(t.events.c.seq > behind).order_by(t.events.c.seq))
-    return [_name(json.loads(row.body)) for row in rows]
+    return [point_name(json.loads(row.body)) for row in rows]
 
 
-def _name(event: dict[str, Any]) -> str:
+def point_name(event: dict[str, Any]) -> str:
     facts = event["facts"]
     return f"{event['act']}: {facts['verb']} {facts['component']}" if "verb" in facts else str(event["act"])
 
