@@ -33,6 +33,7 @@ STEPS = [
 NAMES = [
     *("run_planned", "run_approved", "run_started", "run_ended"),
     *(f"{act}: {step}" for step in STEPS for act in ("step_begun", "step_done")),
+    *("step_done: wait dataset", "step_done: wait model"),
 ]
 POINTS = [f"{when} {name}" for name in NAMES for when in ("before", "after")]
 FEW = ["after step_begun: restore dataset", "before step_done: restore model", "after run_ended"]
@@ -100,11 +101,12 @@ async def pair(
 
 
 async def test_the_list_is_complete(pair: Mortal) -> None:
-    """A rollback passes these points and no others, but for the request, which web takes in."""
+    """A rollback passes these points and no others, but for what web takes in: the request, and a second yes, for both
+    replicas tell of the card."""
     number = await pair.rolled()
 
     bodies = await pair.fleet.store.read(lambda c: events.of_run(c, number))
-    assert {point_name(b) for b in bodies} - {"run_requested"} == set(NAMES)
+    assert {point_name(b) for b in bodies} - {"run_requested", "press_refused"} == set(NAMES)
 
 
 @pytest.mark.parametrize("point", POINTS if LONG else FEW)
