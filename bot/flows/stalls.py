@@ -35,6 +35,8 @@ class Stalls:
         """How many alerts were said."""
         now, world = self._world.now(), self._world
         steps = await world.store.read(history.steps_under_way)
+        for run in {run for run, seen in self._seen.items() if steps.get(run) != seen[0]} | (steps.keys() - self._seen):
+            await self._over(run, now)
         self._seen = {run: seen for run, seen in self._seen.items() if run in steps}
         said = 0
         for run, state in steps.items():
@@ -59,6 +61,21 @@ class Stalls:
                 said += await self._of(run, step, after, age)
         self._seen[number] = (state, now + soonest)
         return said
+
+    async def _over(self, number: int, now: datetime) -> None:
+        """Alerts whose steps are not under way any more say so, and offer nothing."""
+        run, told = await self._world.store.read(lambda c: (runs.load(c, number), messages.of_run(c, number, "stall")))
+        if run is None or not told:
+            return
+        slow = {s.n for s in run.steps if run.open and stall.under_way(run, s)}
+        over = [m.key for m in told if m.body.get("step") not in slow]
+
+        def say(conn: Connection) -> None:
+            if [key for key in over if occurrences.claim(conn, f"{key}:over", now)]:
+                messages.again(conn, number, ("stall",))
+
+        if over:
+            await self._world.store.write(say)
 
     def _quiet(self, run: Run, step: RunStep, due: int) -> bool:
         """Somebody is looking, or it has said lately how far it is."""

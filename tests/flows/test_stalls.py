@@ -85,6 +85,20 @@ async def test_thin_history_waits_two_minutes_and_repeats_five_times(house: Hous
     assert len(await alerts(house, slow)) == 5
 
 
+async def test_what_goes_on_again_is_said_once(house: House, slow: Run) -> None:
+    """When the step is over its alerts are told anew, by one of two replicas, and never after that."""
+    stalls, other = Stalls(house.world, page), Stalls(house.world, page)
+    assert await said_after(house, stalls, [2, 2]) == [1, 1]
+    await other.when_due()
+    assert [m.wanted for m in await alerts(house, slow)] == [1, 1]
+    await under_way(house, slow, status="done", ended_at=house.clock.now())
+    for replica in (stalls, other, Stalls(house.world, page)):
+        assert await replica.when_due() == 0
+    await under_way(house, slow, status="done", n=1)
+    assert await said_after(house, stalls, [1, 60]) == [0, 0]
+    assert [m.wanted for m in await alerts(house, slow)] == [2, 2]
+
+
 async def test_its_own_history_says_what_is_long(house: House, slow: Run) -> None:
     """From the fifth time on the 95th percentile counts, and it is what the alert says."""
     await house.store.write(lambda c: c.execute(sa.delete(t.steps).where(t.steps.c.plan >= 100)))

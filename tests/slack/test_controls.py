@@ -101,7 +101,8 @@ async def _once(office: Office) -> None:
 
 
 async def test_a_slow_step_is_said_with_what_can_be_done(office: Office) -> None:
-    """In the thread, with who is looking; pressed, it is quiet and says so."""
+    """In the thread, with who is looking; pressed, it is quiet and says so. When the step is over the alert says that,
+    and offers nothing any more."""
     await office.waiting()
     now = office.clock.now()
     known = {"n": 0, "group": 0, "verb": "disable", "component": "flag", "kind": Kind.flag, "resource": "f"}
@@ -112,7 +113,8 @@ async def test_a_slow_step_is_said_with_what_can_be_done(office: Office) -> None
 
     await office.house.store.write(lambda c: runs.change(c, 1, begin, now))  # type: ignore[arg-type]
     office.clock.advance(timedelta(seconds=130))
-    assert await Stalls(office.house.world, page).when_due() == 1
+    stalls = Stalls(office.house.world, page)
+    assert await stalls.when_due() == 1
     await office.publish()
     alert = next(m for m in office.slack.thread(INC, office.card(run=1).ts) if ":stall:" in key_of(m))
     assert "disable flag is slow: since 03:02" in alert.text or "is slow: since" in alert.text
@@ -120,6 +122,12 @@ async def test_a_slow_step_is_said_with_what_can_be_done(office: Office) -> None
     await office.slack.click(alert.channel, alert.ts, "looking", BEN)
     await Applier(office.house.world).apply_all()
     assert (await office.run(1)).looking.endswith(BEN)
+    over = step.model_copy(update={"status": "done"})
+    await office.house.store.write(lambda c: runs.change(c, 1, lambda r: (r.with_step(over), []), now))
+    await stalls.when_due()
+    await office.publish()
+    alert = next(m for m in office.slack.thread(INC, office.card(run=1).ts) if ":stall:" in key_of(m))
+    assert "disable flag is not stalled any more" in alert.text and actions(alert) == []
 
 
 async def test_snooze_and_speed_typed(office: Office) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.core.before import subject
 from bot.core.run import RunStep, Status
+from bot.core.stall import under_way
 from bot.core.text import hhmm, span
 from bot.slack.views import buttons
 from bot.slack.views.card import first_line, glass
@@ -26,7 +27,7 @@ def stalled(scene: Scene, body: Json) -> Shown:
     """A step takes longer than it usually does: how long, who is looking, and what can be done."""
     run = scene.run
     step = next((s for s in run.steps if s.n == body.get("step")), None)
-    if step is None or step.started_at is None or not run.open or step.status not in ("running", "again"):
+    if step is None or step.started_at is None or not run.open or not under_way(run, step):
         over = said(f"{run.name}: {_named(step)} is not stalled any more: {first_line(scene)}")
         return Shown(over, sections([over]))
     since = (scene.now - step.started_at).total_seconds()
