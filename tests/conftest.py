@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from bot.store import migrate
 from tests.flows.kept import end_servers
 from tests.services import FakeClock, Postgres, Redis, absent, postgres_binaries, redis_binary
 
@@ -71,6 +72,15 @@ def postgres() -> Iterator[Postgres]:
 def postgres_url(postgres: Postgres) -> Callable[[], str]:
     """Each call gives the URL of a new, empty database."""
     return postgres.new_database
+
+
+@pytest.fixture(scope="session")
+def kept_database(postgres: Postgres) -> str:
+    """One database for all tests that want the newest schema and nothing in it: a hundred are a hundred thousand
+    files."""
+    url = postgres.new_database()
+    migrate.migrate(url)
+    return url
 
 
 @pytest.fixture(scope="session")

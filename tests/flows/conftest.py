@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from bot.core.run import Run
 from bot.store import runs
 from tests.flows.company import Company, write_company
 from tests.flows.house import House, close_house, open_house
+from tests.fresh import emptied
 from tests.services import FakeClock
 
 
@@ -26,6 +28,12 @@ def as_its_rows_say(monkeypatch: pytest.MonkeyPatch) -> None:
         return found
 
     monkeypatch.setattr(runs, "_whole", compared)
+
+
+@pytest.fixture
+def postgres_url(kept_database: str) -> Callable[[], str]:
+    """The URL of a database with the newest schema and nothing in it; one a test."""
+    return partial(emptied, kept_database)
 
 
 @pytest.fixture

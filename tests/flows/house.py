@@ -19,12 +19,13 @@ from bot.flows.world import World
 from bot.outside.books import TeamBooks
 from bot.outside.child import Children
 from bot.outside.registry import Registry, TargetPort
-from bot.store import inbox, migrate, runs
+from bot.store import inbox, runs
 from bot.store.inbox import Taken
 from bot.store.write import Store, open_store
 from bot.targets import command, flagd
 from tests.flows import table
 from tests.flows.kept import kept_children
+from tests.fresh import prepare
 from tests.services import FakeClock
 
 ANA, BEN, CLEO, SAM = "T1/ANA", "T1/BEN", "T1/CLEO", "T1/SAM"
@@ -173,7 +174,7 @@ def with_table(house: House) -> None:
 async def open_house(folder: Path, clock: FakeClock, url: str) -> House:
     write_flag(folder)
     books = write_books(folder, FARES)
-    await asyncio.to_thread(migrate.migrate, url)
+    prepare(url)
     store = open_store(url)
     await store.start()
     registry = Registry({"flagd": flagd.TARGETS, "command": command.TARGETS})

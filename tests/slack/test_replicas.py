@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +10,14 @@ import sqlalchemy as sa
 
 from bot.slack.app import SlackApp
 from bot.store import tables as t
+from tests.fresh import emptied
 from tests.services import FakeClock
 from tests.slack.office import BEN, INC, Office, key_of, open_office
 
 
-async def test_of_two_workers_one_posts(tmp_path: Path, clock: FakeClock, postgres_url: Callable[[], str]) -> None:
+async def test_of_two_workers_one_posts(tmp_path: Path, clock: FakeClock, kept_database: str) -> None:
     """A whole rollback while both try all the time: one posts everything, in order, once; silent, the other goes on."""
-    async with open_office(tmp_path, clock, "http", postgres_url()) as office:
+    async with open_office(tmp_path, clock, "http", emptied(kept_database)) as office:
         await office.waiting()
         other = SlackApp(replace(office.house.world, owner="w2"), office.app.config)
         await other.start(listen=False)

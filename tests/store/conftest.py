@@ -2,55 +2,20 @@
 
 from __future__ import annotations
 
-import functools
-import tempfile
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
-import psycopg
 import pytest
 
-from bot.store import migrate
-from bot.store import tables as t
 from bot.store.write import PostgresStore, SqliteStore, Store, open_store
-from tests.services import Postgres
-
-
-@functools.cache
-def fresh_file() -> bytes:
-    """A SQLite database with the newest schema. Migrating one takes longer than most tests here."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "fresh.db"
-        migrate.migrate(f"sqlite:///{file}")
-        return file.read_bytes()
-
-
-@pytest.fixture(scope="session")
-def kept_database(postgres: Postgres) -> str:
-    """One database for all tests here: a hundred of them are a hundred thousand files."""
-    url = postgres.new_database()
-    migrate.migrate(url)
-    return url
+from tests.fresh import emptied, prepare
 
 
 @pytest.fixture
 def postgres_url(kept_database: str) -> Callable[[], str]:
     """The URL of a database with the newest schema and nothing in it; one a test."""
-
-    def emptied() -> str:
-        with psycopg.connect(kept_database) as conn:
-            conn.execute("SET session_replication_role = replica")  # or the triggers refuse, as they should
-            conn.execute(f"TRUNCATE {', '.join(t.metadata.tables)} RESTART IDENTITY")
-        return kept_database
-
-    return emptied
-
-
-def prepare(url: str) -> None:
-    """What migrating a new file gives; an old one is left alone."""
-    file = Path(url.removeprefix("sqlite:///"))
-    if url.startswith("sqlite") and not file.exists():
-        file.write_bytes(fresh_file())
+    return partial(emptied, kept_database)
 
 
 async def opened(url: str) -> Store:

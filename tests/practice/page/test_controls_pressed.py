@@ -20,13 +20,14 @@ steps:
   - restore: definition
   - disable: flag
     timeout: 2s
-  - verify: definition
+  - verify: [definition]
   - enable: flag
   - verify: flag
 """
 FLAG = "/rollback driver_stats to v12 without pipeline, dataset, definition, online, model because too long"
 AND_DEFINITION = "/rollback driver_stats to v12 without pipeline, dataset, online, model because too long"
 ASK = "/rollback driver_stats to v12 because too long"
+OTHER = "/rollback driver_stats to v12 without online because too long"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -68,7 +69,7 @@ async def test_unlock_another_way_and_abort(demo: Demo) -> None:
     with demo.flag_locked():
         first = await approved(ana, ben)
         await expect(first.locator("[data-action-id=retry]")).to_be_visible(timeout=RUN_MS)
-        second = await approved(ana, ben)
+        second = await approved(ana, ben, OTHER)
         number = await run_of(second)
         behind = messages(ben).locator("[data-action-id=unlock]").last
         await with_reason(ben, behind, "Unlock", "Why?", "nobody works on it")
@@ -77,18 +78,44 @@ async def test_unlock_another_way_and_abort(demo: Demo) -> None:
         await second.locator("[data-action-id=switch]").click()
         way = ana.get_by_role("dialog")
         await expect(way).to_contain_text(number)
-        await way.get_by_label("Back to").select_option(label="v12")
-        await way.get_by_label("Leave as it is").select_option(label="online")
+        for field, choice in (("Back to", "v12"), ("Leave as it is", "model")):
+            await way.get_by_label(field).click()
+            await ana.get_by_role("option", name=choice).click()
+        await ana.keyboard.press("Escape")
         await way.get_by_role("button", name="Plan it").click()
         await expect(second).to_contain_text("ABORTED", timeout=RUN_MS)
         third = messages(ana).filter(has=ana.locator("[data-action-id=approve]")).last
-        await expect(third).to_contain_text("online", timeout=RUN_MS)
+        await expect(third).to_contain_text("model stays", timeout=RUN_MS)
         stands = await third.get_attribute("data-ts")
         third = ana.locator(f'#column .message[data-ts="{stands}"]')
         await ben.locator("#column [data-action-id=approve]").last.click()
         await expect(third.locator("[data-action-id=retry]")).to_be_visible(timeout=RUN_MS)
         await confirmed(third, "abort", "Abort")
         await expect(third).to_contain_text("ABORTED", timeout=RUN_MS)
+
+
+@pytest.mark.parametrize(
+    ("action", "title", "flag"),
+    [("enable_anyway", "Enable anyway", "on"), ("accept", "Accept as it is", "off")],
+)
+async def test_what_was_not_verified_is_taken_as_it_is(demo: Demo, action: str, title: str, flag: str) -> None:
+    """CI has applied the bad definition again before it was read back. With a reason the run ends as degraded; its flag
+    is switched on only where a person says so."""
+    ana, ben = await demo.open("U0ANA"), await demo.open("U0BEN")
+    await bad_release(ana)
+    playbook(demo, UNPROVED)
+    with demo.flag_locked():
+        card = await approved(ana, ben, AND_DEFINITION)
+        await expect(card.locator("[data-action-id=retry]")).to_be_visible(timeout=RUN_MS)
+        await press_effect(ana, "CI applies v13")
+    await card.locator("[data-action-id=retry]").click()
+    await expect(card).to_contain_text("Wait definition: ", timeout=RUN_MS)
+    await with_reason(ben, messages(ben).locator("[data-action-id=skip]").last, "Skip", "Why?", "it will not come")
+    await expect(card).to_contain_text("Verify definition: ", timeout=RUN_MS)
+    press = card.locator(f"[data-action-id={action}]")
+    await with_reason(ana, press, title, "Why is that right?", "pricing reads another table")
+    await expect(card).to_contain_text("DEGRADED", timeout=RUN_MS)
+    await expect(live(ana, "Flag")).to_have_text(flag, timeout=RUN_MS)
 
 
 async def test_a_ramp_is_made_faster_and_aborted(demo: Demo) -> None:
@@ -102,25 +129,3 @@ async def test_a_ramp_is_made_faster_and_aborted(demo: Demo) -> None:
     await expect(told).to_contain_text("set a share every 15 min", timeout=RUN_MS)
     await confirmed(card, "abort", "Abort")
     await expect(card).to_contain_text("ABORTED", timeout=RUN_MS)
-
-
-@pytest.mark.parametrize(
-    ("action", "title", "flag"),
-    [("accept", "Accept as it is", "off"), ("enable_anyway", "Enable anyway", "on")],
-)
-async def test_what_was_not_verified_is_taken_as_it_is(demo: Demo, action: str, title: str, flag: str) -> None:
-    """CI has applied the bad definition again before it was read back. With a reason the run ends as degraded; its flag
-    is switched on only where a person says so."""
-    ana, ben = await demo.open("U0ANA"), await demo.open("U0BEN")
-    await bad_release(ana)
-    playbook(demo, UNPROVED)
-    with demo.flag_locked():
-        card = await approved(ana, ben, AND_DEFINITION)
-        await expect(card.locator("[data-action-id=retry]")).to_be_visible(timeout=RUN_MS)
-        await press_effect(ana, "CI applies v13")
-    await card.locator("[data-action-id=retry]").click()
-    press = card.locator(f"[data-action-id={action}]")
-    await expect(card).to_contain_text("verify definition", timeout=RUN_MS)
-    await with_reason(ana, press, title, "Why is that right?", "pricing reads another table")
-    await expect(card).to_contain_text("DEGRADED", timeout=RUN_MS)
-    await expect(live(ana, "Flag")).to_have_text(flag, timeout=RUN_MS)
