@@ -14,6 +14,7 @@ from subprocess import Popen
 
 import pytest
 
+from bot.store import engines
 from tests.cli.terminal import ANA, BEN, Terminal
 
 NO_SLACK = {"SLACK_BOT_TOKEN": "xoxb-very-secret", "SLACK_SIGNING_SECRET": "s", "SLACK_API_URL": "http://127.0.0.1:1/"}
@@ -183,8 +184,10 @@ def test_migrate_can_be_repeated_and_refuses_a_newer_database(terminal: Terminal
     assert "newer rollbot" in newer.fault
 
 
-def test_a_locked_database_is_one_line(two: Terminal) -> None:
-    """Somebody else writes and does not end: reading works, and what must be stored is refused after a while."""
+def test_a_locked_database_is_one_line(two: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else writes and does not end: reading works, and what must be stored is refused after a while (here
+    after a tenth of it)."""
+    monkeypatch.setattr(engines, "PRAGMAS", tuple(p.replace("=10000", "=1000") for p in engines.PRAGMAS))
     with closing(sqlite3.connect(two.file("rollbot.db"), isolation_level=None)) as db:
         db.execute("BEGIN IMMEDIATE")
         gate = two("gate", "example")

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from bot.store import migrate, sqlite
+from bot.store import engines, migrate, sqlite
 from bot.store import tables as t
 from bot.store.write import PostgresStore, SqliteStore, Store, StoreDown
 from tests.store.deeds import begun, keys, put
@@ -235,26 +235,14 @@ async def _in_line(store: SqliteStore, *, normal: int, urgent: int) -> list[str]
 
 async def test_a_busy_database_says_so(sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where another process holds the file for longer than the patience, the caller hears that it is locked."""
-    await sqlite.write(lambda c: c.exec_driver_sql("SELECT 1"))
+    monkeypatch.setattr(engines, "PRAGMAS", (*engines.PRAGMAS, "busy_timeout=1"))
     other = migrate.engine_for(sqlite.url)
     with other.begin():
         await sqlite.read(lambda c: c.exec_driver_sql("SELECT 1"))
-        await _impatient(sqlite)
         with pytest.raises(StoreDown, match="locked"):
             await sqlite.write(put("k"))
     other.dispose()
     assert await sqlite.write(put("k")) == "k"
-
-
-async def _impatient(store: SqliteStore) -> None:
-    """The writer's connection gives up at once (the pool has one, and its thread is idle now)."""
-
-    def shorten() -> None:
-        raw = store._writer.raw_connection()
-        raw.cursor().execute("PRAGMA busy_timeout=1")
-        raw.close()
-
-    await asyncio.to_thread(shorten)
 
 
 async def test_a_group_may_be_as_large_as_it_likes(replicas: tuple[PostgresStore, PostgresStore]) -> None:
