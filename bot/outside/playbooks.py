@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from bot.core.errors import Fault, Unknown
 from bot.core.target import Connection, Json
@@ -22,9 +22,18 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,127}")
 _KEPT: Final = 2000
 """Documents kept in memory."""
 _SETTLED: Final = 2.0
-"""Seconds. Two changes within one tick of the file system's clock look alike, so a younger file is read each time."""
+"""Seconds. Two changes within one tick of the file system's clock look alike, so a younger file is read each time, and
+parsed again if it says something else."""
 
 Stamp = tuple[int, int, int, int]
+
+
+class Kept(NamedTuple):
+    """``stamp``: None while the file is young."""
+
+    stamp: Stamp | None
+    raw: bytes
+    found: Document | Fault
 
 
 class PlaybookFiles:
@@ -33,7 +42,7 @@ class PlaybookFiles:
     def __init__(self, root: Path, environ: Mapping[str, str] | None = None) -> None:
         self.root, self._root = root, str(root)
         self._environ = os.environ if environ is None else environ
-        self._kept: OrderedDict[str, tuple[Stamp, Document | Fault]] = OrderedDict()
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
         self._resolved: tuple[Document, dict[str, Connection], dict[str, Fault]] | None = None
 
     def feature_names(self) -> list[str]:
@@ -86,7 +95,8 @@ class PlaybookFiles:
 
     def in_memory(self, feature: str) -> bool:
         """Was this feature's file read already, and is it kept?"""
-        return self._place("features", feature) in self._kept
+        kept = self._kept.get(self._place("features", feature))
+        return kept is not None and kept.stamp is not None
 
     def strays(self) -> list[Fault]:
         """Files in the folders that nobody reads because of their names."""
@@ -139,39 +149,40 @@ class PlaybookFiles:
         try:
             stamp = _stamp(os.stat(place))  # noqa: PTH116
             kept = self._kept.get(place)
-            if kept is None or kept[0] != stamp:
+            if kept is None or kept.stamp != stamp:
                 kept = self._load(place)
         except FileNotFoundError as e:
             raise Fault("there is no such file", file=place) from e
         except OSError as e:
             raise Fault(f"can't be read: {e.strerror}", file=place) from e
-        if isinstance(kept[1], Fault):
-            raise copy.copy(kept[1])  # or each raise would add to the traceback of the one that is kept
-        return kept[1]
+        if isinstance(kept.found, Fault):
+            raise copy.copy(kept.found)  # or each raise would add to the traceback of the one that is kept
+        return kept.found
 
-    def _load(self, place: str) -> tuple[Stamp, Document | Fault]:
-        path = Path(place)
+    def _load(self, place: str) -> Kept:
+        path, before = Path(place), self._kept.pop(place, None)
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             raw = file.read()
-        found: Document | Fault
-        try:
-            found = parse(path, raw)
-        except Fault as e:
-            found = e
-        entry = _stamp(status), found
-        self._kept.pop(place, None)
-        if time.time() - status.st_mtime > _SETTLED:
-            self._kept[place] = entry
-            if len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-        return entry
+        found = before.found if before and before.raw == raw else _parsed(path, raw)
+        settled = time.time() - status.st_mtime > _SETTLED
+        kept = self._kept[place] = Kept(_stamp(status) if settled else None, raw, found)
+        if len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return kept
 
     def _connections(self) -> tuple[dict[str, Connection], dict[str, Fault]]:
         document = self.targets_document()
         if self._resolved is None or self._resolved[0] is not document:
             self._resolved = document, *connections(document, self._environ)
         return self._resolved[1], self._resolved[2]
+
+
+def _parsed(path: Path, raw: bytes) -> Document | Fault:
+    try:
+        return parse(path, raw)
+    except Fault as e:
+        return e
 
 
 def _there(names: list[str]) -> str:
