@@ -88,9 +88,11 @@ async def running_demo(folder: Path, browser: Browser, *words: str) -> AsyncIter
         assert process.stdout is not None
         url = await asyncio.wait_for(_url(process.stdout), 60)
         rest = asyncio.create_task(process.stdout.read())  # a full pipe would stop it
+        expect.set_options(timeout=RUN_MS)  # how fast it is, is measured by the benchmarks, where nothing else runs
         try:
             yield Demo(url, folder / "kept", browser)
         finally:
+            expect.set_options(timeout=5000)
             process.send_signal(signal.SIGINT)
             code = await asyncio.wait_for(process.wait(), 60)
             await rest

@@ -10,7 +10,7 @@ from playwright.async_api import Locator, Page, expect
 
 from bot.practice.stack.layout import Layout
 from tests.practice.page.browser import chromium
-from tests.practice.page.live import RUN_MS, Demo, ask, bad_release, live, messages, press_effect, run_of, running_demo
+from tests.practice.page.live import Demo, ask, bad_release, live, messages, press_effect, run_of, running_demo
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(480)]
 RAMP = "playbook: standard\nsteps:\n  - disable: flag\n  - enable: flag\n    ramp: [50]\n    every: 30m\n"
@@ -68,13 +68,13 @@ async def test_unlock_another_way_and_abort(demo: Demo) -> None:
     demo.playbook("  - disable: flag\n    timeout: 2s", "  - enable: flag")
     with demo.flag_locked():
         first = await approved(ana, ben)
-        await expect(first.locator("[data-action-id=retry]")).to_be_visible(timeout=RUN_MS)
+        await expect(first.locator("[data-action-id=retry]")).to_be_visible()
         second = await approved(ana, ben, OTHER)
         number = await run_of(second)
         behind = messages(ben).locator("[data-action-id=unlock]").last
         await with_reason(ben, behind, "Unlock", "Why?", "nobody works on it")
-        await expect(first).to_contain_text("ABORTED", timeout=RUN_MS)
-        await expect(second.locator("[data-action-id=retry]")).to_be_visible(timeout=RUN_MS)
+        await expect(first).to_contain_text("ABORTED")
+        await expect(second.locator("[data-action-id=retry]")).to_be_visible()
         await second.locator("[data-action-id=switch]").click()
         way = ana.get_by_role("dialog")
         await expect(way).to_contain_text(number)
@@ -83,15 +83,15 @@ async def test_unlock_another_way_and_abort(demo: Demo) -> None:
             await ana.get_by_role("option", name=choice).click()
         await ana.keyboard.press("Escape")
         await way.get_by_role("button", name="Plan it").click()
-        await expect(second).to_contain_text("ABORTED", timeout=RUN_MS)
+        await expect(second).to_contain_text("ABORTED")
         third = messages(ana).filter(has=ana.locator("[data-action-id=approve]")).last
-        await expect(third).to_contain_text("model stays", timeout=RUN_MS)
+        await expect(third).to_contain_text("model stays")
         stands = await third.get_attribute("data-ts")
         third = ana.locator(f'#column .message[data-ts="{stands}"]')
         await ben.locator("#column [data-action-id=approve]").last.click()
-        await expect(third.locator("[data-action-id=retry]")).to_be_visible(timeout=RUN_MS)
+        await expect(third.locator("[data-action-id=retry]")).to_be_visible()
         await confirmed(third, "abort", "Abort")
-        await expect(third).to_contain_text("ABORTED", timeout=RUN_MS)
+        await expect(third).to_contain_text("ABORTED")
 
 
 @pytest.mark.parametrize(
@@ -106,16 +106,16 @@ async def test_what_was_not_verified_is_taken_as_it_is(demo: Demo, action: str, 
     playbook(demo, UNPROVED)
     with demo.flag_locked():
         card = await approved(ana, ben, AND_DEFINITION)
-        await expect(card.locator("[data-action-id=retry]")).to_be_visible(timeout=RUN_MS)
+        await expect(card.locator("[data-action-id=retry]")).to_be_visible()
         await press_effect(ana, "CI applies v13")
     await card.locator("[data-action-id=retry]").click()
-    await expect(card).to_contain_text("Wait definition: ", timeout=RUN_MS)
+    await expect(card).to_contain_text("Wait definition: ")
     await with_reason(ben, messages(ben).locator("[data-action-id=skip]").last, "Skip", "Why?", "it will not come")
-    await expect(card).to_contain_text("Verify definition: ", timeout=RUN_MS)
+    await expect(card).to_contain_text("Verify definition: ")
     press = card.locator(f"[data-action-id={action}]")
     await with_reason(ana, press, title, "Why is that right?", "pricing reads another table")
-    await expect(card).to_contain_text("DEGRADED", timeout=RUN_MS)
-    await expect(live(ana, "Flag")).to_have_text(flag, timeout=RUN_MS)
+    await expect(card).to_contain_text("DEGRADED")
+    await expect(live(ana, "Flag")).to_have_text(flag)
 
 
 async def test_a_ramp_is_made_faster_and_aborted(demo: Demo) -> None:
@@ -126,6 +126,6 @@ async def test_a_ramp_is_made_faster_and_aborted(demo: Demo) -> None:
     await card.locator("[data-action-id=speed_0]").click()
     await card.locator(".replies").click()
     told = ana.locator("#thread .message").last
-    await expect(told).to_contain_text("set a share every 15 min", timeout=RUN_MS)
+    await expect(told).to_contain_text("set a share every 15 min")
     await confirmed(card, "abort", "Abort")
-    await expect(card).to_contain_text("ABORTED", timeout=RUN_MS)
+    await expect(card).to_contain_text("ABORTED")

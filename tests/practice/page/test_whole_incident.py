@@ -15,7 +15,6 @@ from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.practice.page.browser import chromium
 from tests.practice.page.live import (
-    RUN_MS,
     Demo,
     ask,
     bad_release,
@@ -61,7 +60,7 @@ async def demo(running: Demo) -> AsyncIterator[Demo]:
 
 async def done(page: Page, tasks: int) -> None:
     """The tour says that so many of its tasks are done, by the number of the next one."""
-    await expect(page.locator(".tour-title")).to_have_text(f"Your first rollback: {tasks + 1} of 9", timeout=RUN_MS)
+    await expect(page.locator(".tour-title")).to_have_text(f"Your first rollback: {tasks + 1} of 9")
 
 
 async def answer(page: Page, text: str) -> None:
@@ -83,8 +82,8 @@ async def test_the_tour_from_start_to_end(demo: Demo) -> None:
     await page.get_by_role("dialog").get_by_role("button", name="Close", exact=True).click()
     await refused(page, sam, card)
     await card.locator("[data-action-id=stop_harm]").click()
-    await expect(live(page, "Flag")).to_have_text("off", timeout=RUN_MS)
-    await expect(live(page, "Pipeline")).to_have_text("held", timeout=RUN_MS)
+    await expect(live(page, "Flag")).to_have_text("off")
+    await expect(live(page, "Pipeline")).to_have_text("held")
     await done(page, 5)
     await ringed(page, page.locator("#act-as"))
     await become(page, "U0BEN")
@@ -94,7 +93,7 @@ async def test_the_tour_from_start_to_end(demo: Demo) -> None:
     await card.locator(".replies").click()
     await read_the_outcome(page)
     for name, value in (("Flag", "on"), ("Served model", "v12"), ("Champion", "v12"), ("Definition", "v12")):
-        await expect(live(page, name)).to_have_text(value, timeout=RUN_MS)
+        await expect(live(page, name)).to_have_text(value)
     await expect(page.locator("[data-chart=bias] figcaption strong")).to_have_text(re.compile(r"^[-+]?[0-4]\.\d %"))
     await page.get_by_role("button", name="Close the thread").click()
     await page.set_viewport_size({"width": 1280, "height": 760})
@@ -103,7 +102,7 @@ async def test_the_tour_from_start_to_end(demo: Demo) -> None:
 
 async def see_the_harm(page: Page) -> None:
     now = page.locator("[data-chart=bias] figcaption strong")
-    await expect(now).to_have_text(re.compile(r"^\+(39|40|41)\.\d %"), timeout=RUN_MS)
+    await expect(now).to_have_text(re.compile(r"^\+(39|40|41)\.\d %"))
     await answer(page, "5")
     await expect(page.locator("#tour .bad")).to_contain_text("Look again")
     await answer(page, await now.inner_text())
@@ -125,9 +124,9 @@ async def refused(page: Page, sam: Page, card: Locator) -> None:
 async def read_the_outcome(page: Page) -> None:
     """In the open thread, with a reload in the middle of the run."""
     steps = page.locator("#thread .message").filter(has_text="restore dataset")
-    await expect(steps).to_contain_text("✓ restore dataset", timeout=RUN_MS)
+    await expect(steps).to_contain_text("✓ restore dataset")
     await page.reload()
-    await expect(steps).to_contain_text("✓ verify online", timeout=RUN_MS)
+    await expect(steps).to_contain_text("✓ verify online")
     await picture(page.locator("#thread"), "thread")
     text = await verified(page, "R-1")
     await picture(messages(page).filter(has_text="R-1: driver_stats").last, "outcome")
@@ -152,12 +151,12 @@ async def test_put_back(demo: Demo) -> None:
     await page.locator("#column [data-action-id=put_back]").last.click()
     await sure.get_by_role("button", name="Put back").click()
     approve = page.locator("#column [data-action-id=approve]")
-    await expect(approve).to_have_count(1, timeout=RUN_MS)
+    await expect(approve).to_have_count(1)
     run = await run_of(await newest_card(page))
     await cleo.locator("#column [data-action-id=approve]").click()
     await verified(page, run)
-    await expect(live(page, "Definition")).to_have_text("v13", timeout=RUN_MS)
-    await expect(live(page, "Served model")).to_have_text("v13", timeout=RUN_MS)
+    await expect(live(page, "Definition")).to_have_text("v13")
+    await expect(live(page, "Served model")).to_have_text("v13")
 
 
 async def test_two_approve_at_once_and_the_bot_is_killed(demo: Demo) -> None:
@@ -170,11 +169,11 @@ async def test_two_approve_at_once_and_the_bot_is_killed(demo: Demo) -> None:
     presses = [p.locator("#column [data-action-id=approve]").last for p in (ben, cleo)]
     await asyncio.gather(*(press.click() for press in presses))
     await messages(ana).filter(has=ana.locator(".replies")).filter(has_text=" running").last.locator(".replies").click()
-    await expect(ana.locator("#thread .message").last).to_contain_text("✓ hold pipeline", timeout=RUN_MS)
+    await expect(ana.locator("#thread .message").last).to_contain_text("✓ hold pipeline")
     await ben.get_by_role("button", name="Inspector").click()
     await ben.get_by_role("button", name="Kill the bot").click()
     await expect(ana.locator("#banner")).to_contain_text("The bot was killed")
-    await expect(ana.locator("#banner")).to_be_hidden(timeout=RUN_MS)
+    await expect(ana.locator("#banner")).to_be_hidden()
     await verified(ana, run)
     steps = ana.locator("#thread .message").filter(has_text="verify flag").last
     text = await steps.inner_text()
@@ -191,12 +190,12 @@ async def test_reject_and_expire(demo: Demo) -> None:
     run = await run_of(await ask(ana))
     await ben.locator("#column [data-action-id=reject]").click()
     await ben.get_by_role("alertdialog").get_by_role("button", name="Reject").click()
-    await expect(messages(ana).filter(has_text="REJECTED").last).to_contain_text("@ben", timeout=RUN_MS)
+    await expect(messages(ana).filter(has_text="REJECTED").last).to_contain_text("@ben")
     await expect(ana.locator("#column [data-action-id=approve]")).to_have_count(0)
     demo.policy(approvals_live="4s")
     second = await ask(ana)
     assert await run_of(second) != run
-    await expect(messages(ana).filter(has_text="EXPIRED")).to_have_count(1, timeout=RUN_MS)
+    await expect(messages(ana).filter(has_text="EXPIRED")).to_have_count(1)
     await expect(ana.locator("#column [data-action-id=approve]")).to_have_count(0)
     await expect(live(ana, "Definition")).to_have_text("v13")
     demo.policy(approvals_live="")
@@ -228,15 +227,15 @@ async def test_a_step_that_fails_and_what_people_make_of_it(demo: Demo) -> None:
         await out.get_by_label("Why?").fill("nobody reads it now")
         await out.get_by_role("button", name="Skip").click()
         await expect(out).to_have_count(0)
-        await expect(card).to_contain_text("Enable flag", timeout=RUN_MS)
+        await expect(card).to_contain_text("Enable flag")
     await card.locator("[data-action-id=retry]").click()
     await card.locator("[data-action-id=speed_1]").click()
     await confirmed(card, "pause", "Pause")
     await card.locator("[data-action-id=resume]").click()
     await confirmed(card, "speed_2", "All at once")
-    await expect(card.locator("[data-action-id=abort]")).to_have_count(0, timeout=RUN_MS)
-    await expect(live(ana, "Definition")).to_have_text("v12", timeout=RUN_MS)
-    await expect(live(ana, "Flag")).to_have_text("on", timeout=RUN_MS)
+    await expect(card.locator("[data-action-id=abort]")).to_have_count(0)
+    await expect(live(ana, "Definition")).to_have_text("v12")
+    await expect(live(ana, "Flag")).to_have_text("on")
     await card.locator(".replies").click()
     told = ana.locator("#thread .message").filter(has_text="restore dataset").last
     for deed in (
@@ -264,7 +263,7 @@ async def test_on_a_phone_by_the_keyboard_alone(demo: Demo) -> None:
     await keys.type(ASK_SHORT)
     await keys.press("Escape")
     await keys.press("Enter")
-    await expect(page.locator("#column [data-action-id=approve]")).to_have_count(1, timeout=RUN_MS)
+    await expect(page.locator("#column [data-action-id=approve]")).to_have_count(1)
     await back_to(page, "[data-action-id=details]")
     await keys.press("Enter")
     title = page.get_by_role("dialog").get_by_role("heading").first
@@ -281,7 +280,7 @@ async def test_on_a_phone_by_the_keyboard_alone(demo: Demo) -> None:
     await expect(page.locator("#side")).to_be_hidden()
     await forward_to(page, "[data-action-id=approve]")
     await keys.press("Enter")
-    await expect(page.locator("#column [data-action-id=approve]")).to_have_count(0, timeout=RUN_MS)
+    await expect(page.locator("#column [data-action-id=approve]")).to_have_count(0)
     await verified(page, run)
     assert await page.evaluate("document.documentElement.scrollWidth") == 390
 
@@ -309,9 +308,9 @@ async def test_the_panels_say_what_is_true(demo: Demo) -> None:
     page = await demo.open("U0ANA")
     row = page.locator("ul.acts li").filter(has_text="Stop the pipeline")
     await press_effect(page, "Stop the pipeline")
-    await expect(live(page, "Pipeline")).to_have_text("stopped", timeout=RUN_MS)
+    await expect(live(page, "Pipeline")).to_have_text("stopped")
     await row.get_by_role("button", name="Start it").click()
-    await expect(live(page, "Pipeline")).not_to_have_text("stopped", timeout=RUN_MS)
+    await expect(live(page, "Pipeline")).not_to_have_text("stopped")
     await say(page, "/rollback status")
     await page.get_by_role("button", name="Inspector").click()
     entries = page.locator(".entries > li")
@@ -326,7 +325,7 @@ async def test_the_panels_say_what_is_true(demo: Demo) -> None:
         await expect(page.locator("#panel-inspector > .came")).to_have_text(f"{trouble}: done.")
     await page.locator("#inspector-word").fill("")
     await say(page, "/rollback help")
-    await expect(messages(page).filter(has_text="/rollback FEATURE").last).to_be_visible(timeout=RUN_MS)
+    await expect(messages(page).filter(has_text="/rollback FEATURE").last).to_be_visible()
 
 
 @pytest.mark.parametrize("look", [{}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"])
