@@ -128,7 +128,8 @@ def _save(conn: sa.Connection, old: Run, new: Run, now: datetime, lease: Lease |
         _SAVE.with_rows(conn, {"run": new.id, **{f"new_{name}": value for name, value in values.items()}}, rows)
     for nod in new.nods[len(old.nods) :]:
         _save_nod(conn, new.id, nod, now)
-    if not new.open and (lease or not locks.driven(conn, new.id)):
+    # Ended by a person, a run may have a step that still writes: whoever drives it frees them as that is over.
+    if not new.open and ((lease and old.open) or not locks.driven(conn, new.id)):
         free(conn, new.id)
 
 

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from bot.core.commands import CaptureRelease, Decide, Pause, Purpose, Request, Retry, Skip
+from bot.core.commands import Abort, CaptureRelease, Decide, Pause, Purpose, Request, Retry, Skip
 from bot.core.errors import TargetError
-from bot.core.ports import Component
+from bot.core.ports import Component, Errand
 from bot.core.run import Run, Status
-from bot.core.target import Receipt
+from bot.core.target import Capture, Receipt
 from bot.flows.apply import Applier
 from bot.flows.drive import drive
 from bot.flows.guard import Guard
 from bot.store import inbox, locks, releases
 from tests.flows.company import Company, two_releases
-from tests.flows.house import BEN, SAM, write_flag
+from tests.flows.house import BEN, CLEO, SAM, write_flag
 from tests.flows.test_controls import half
 from tests.flows.test_ramp import write_two
 
@@ -53,6 +53,48 @@ async def test_what_was_left_out_while_it_was_looked_at_stays_left_out(company: 
 
     run = await house.run(asked.id)
     assert (run.status, run.step(n).status) == (Status.paused, "skipped"), run.step(n)
+
+
+async def test_locks_stay_while_a_step_of_an_aborted_run_writes(company: Company, asked: Run) -> None:
+    """Whatever that step says of how far it is: what puts it back waits until it is over, and has the last word."""
+    house, began, goes_on, wrote = company.house, asyncio.Event(), asyncio.Event(), asyncio.Event()
+    real = house.world.targets.restore
+
+    async def slow(part: Component, errand: Errand, to: Capture, before: Capture) -> Receipt:
+        if part.name == "model" and not began.is_set():
+            began.set()
+            while errand.progress and not goes_on.is_set():
+                errand.progress(1, 100, "rows")
+                await asyncio.sleep(0)
+        return await real(part, errand, to, before)
+
+    object.__setattr__(house.world.targets, "restore", slow)
+    house.store.on_write = wrote.set
+    await house.say(Decide(run=asked.id, yes=True, digest=asked.plan_digest or ""), BEN)
+    await applied(company)
+    going = asyncio.create_task(drive(house.world, asked.id))
+    await began.wait()
+    held = await house.store.read(lambda c: locks.held(c, asked.id))
+    await house.say(Abort(run=asked.id), BEN)
+    await applied(company)
+    while not any(s.done for s in (await house.run(asked.id)).steps):  # said, and stored
+        wrote.clear()
+        await wrote.wait()
+    assert await house.store.read(lambda c: locks.held(c, asked.id)) == held != []
+    back = await house.ask("v2", purpose=Purpose.put_back, of_run=asked.id)
+    await house.say(Decide(run=back.id, yes=True, digest=back.plan_digest or ""), CLEO)
+    await applied(company)
+    await drive(house.world, back.id)
+    assert (await house.run(back.id)).started_at is None
+
+    goes_on.set()
+    await going
+    assert company.model() == 2
+    assert await house.store.read(lambda c: locks.held(c, asked.id)) == []
+    house.clock.advance(3)
+    await house.settle()
+    anew = await house.approve(await house.run(back.id))  # of another state than the one that was approved first
+    assert (anew.plan_no, anew.status, company.model()) == (2, Status.succeeded, 3)
 
 
 @pytest.mark.parametrize("wish", [{"playbook": "stop"}, {"without": ["nosuch"]}, {"to": "v9"}], ids=str)
