@@ -124,6 +124,7 @@ def intended(
             "to": step.to or to,
             "unsure": step.unsure or (step.before is not None and not next_share),
             "started_at": step.started_at or now,
+            "share_at": now if next_share else step.share_at,
             "error": "",
         }
     )

@@ -81,6 +81,7 @@ class RunStep(Value):
     total: float = 0.0
     progress_at: datetime | None = None
     started_at: datetime | None = None
+    share_at: datetime | None = None
     applied_at: datetime | None = None
     ended_at: datetime | None = None
 

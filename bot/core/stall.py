@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from bot.core.run import Run, RunStep, Status
 from bot.core.target import Value
@@ -61,7 +61,20 @@ def under_way(run: Run, step: RunStep) -> bool:
     return not step.ramp and run.status != Status.paused and run.waiting_for != "person"
 
 
+def begun(step: RunStep) -> datetime | None:
+    """When what is under way began: this try of it, or this share of its ramp."""
+    return step.share_at or step.started_at
+
+
 def age(step: RunStep, now: datetime) -> float:
-    """Seconds since it began; a later share of a ramp begins when its turn has come."""
-    turn = step.staged_at + timedelta(seconds=step.every) if step.stage and step.staged_at else step.started_at
-    return (now - (turn or now)).total_seconds()
+    """Seconds since then."""
+    return (now - (begun(step) or now)).total_seconds()
+
+
+def said_of(run: Run, alert: Mapping[str, object]) -> RunStep | None:
+    """The step that an alert speaks of, if the same try of it is still under way."""
+    step = next((s for s in run.steps if s.n == alert.get("step")), None)
+    if step is None or not run.open or not under_way(run, step):
+        return None
+    since = begun(step)
+    return step if since and alert.get("since") == since.isoformat() else None

@@ -28,6 +28,7 @@ class Stalls:
 
     def __init__(self, world: World, page: Page) -> None:
         self._world, self._page = world, page
+        self._looked = False
         self._seen: dict[int, tuple[str, datetime]] = {}
         """By run: how its steps stood at the last look, and when the next alert can be due at the earliest."""
 
@@ -35,7 +36,7 @@ class Stalls:
         """How many alerts were said."""
         now, world = self._world.now(), self._world
         steps = await world.store.read(history.steps_under_way)
-        for run in {run for run, seen in self._seen.items() if steps.get(run) != seen[0]} | (steps.keys() - self._seen):
+        for run in await self._others(steps):
             await self._over(run, now)
         self._seen = {run: seen for run, seen in self._seen.items() if run in steps}
         said = 0
@@ -62,16 +63,21 @@ class Stalls:
         self._seen[number] = (state, now + soonest)
         return said
 
+    async def _others(self, steps: dict[int, str]) -> set[int]:
+        """Runs whose steps stand otherwise than at the last look; at the first one, all that an alert speaks of."""
+        changed = {run for run, seen in self._seen.items() if steps.get(run) != seen[0]}
+        if not self._looked:
+            changed |= set(await self._world.store.read(history.alerted))
+            self._looked = True
+        return changed
+
     async def _over(self, number: int, now: datetime) -> None:
-        """Alerts whose steps are not under way any more say so, and offer nothing."""
+        """Alerts of what is not under way any more say so, and offer nothing."""
         run, told = await self._world.store.read(lambda c: (runs.load(c, number), messages.of_run(c, number, "stall")))
-        if run is None or not told:
-            return
-        slow = {s.n for s in run.steps if run.open and stall.under_way(run, s)}
-        over = [m.key for m in told if m.body.get("step") not in slow]
+        over = [m.key for m in told if run is None or stall.said_of(run, m.body) is None]
 
         def say(conn: Connection) -> None:
-            if [key for key in over if occurrences.claim(conn, f"{key}:over", now)]:
+            if [key for key in over if occurrences.claim(conn, f"{key}{history.OVER}", now)]:
                 messages.again(conn, number, ("stall",))
 
         if over:
@@ -112,7 +118,7 @@ async def leads_of(world: World, run: Run) -> list[str]:
 
 def _key(run: Run, step: RunStep) -> str:
     """Retried, a step begins anew, and may stall anew."""
-    began = step.started_at.timestamp() if step.started_at else 0
+    began = since.timestamp() if (since := stall.begun(step)) else 0
     return f"{run.name}:{run.plan_no}:{step.key_part}:{began:.0f}:stall"
 
 
@@ -121,7 +127,9 @@ def _say(run: Run, step: RunStep, after: Limit, due: int, leads: list[str], now:
     key = _key(run, step)
     if not occurrences.claim(conn, f"{key}:{due}", now):
         return False
+    since = stall.begun(step)
     body: dict[str, object] = {"step": step.n, "after": after.seconds, "usual": after.usual, "alert": due}
+    body["since"] = since.isoformat() if since else None
     if run.channel:
         messages.want(
             conn,

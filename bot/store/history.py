@@ -6,6 +6,9 @@ import sqlalchemy as sa
 
 from bot.store import tables as t
 
+OVER = ":over"
+"""With the key of an alert: what it speaks of is over."""
+
 
 def usual_seconds(conn: sa.Connection, feature: str) -> dict[tuple[str, str], float]:
     """How long each (verb, component) took the last times (mean of up to 200 newest done steps)."""
@@ -34,11 +37,19 @@ def history(conn: sa.Connection, feature: str, most: int = 100) -> dict[tuple[st
 
 
 def steps_under_way(conn: sa.Connection, limit: int = 2000) -> dict[int, str]:
-    """Open runs with steps that have begun and are not over, by id: which steps, and how they stand."""
+    """Open runs with steps that have begun and are not over, by id: how the run stands, and which steps how."""
     mine = sa.and_(t.steps.c.run == t.runs.c.id, t.steps.c.status.in_(("running", "again")))
-    query = sa.select(t.runs.c.id, t.steps.c.n, t.steps.c.status).join(t.steps, mine)
+    rests = t.runs.c.status + " " + sa.func.coalesce(t.runs.c.waiting_for, "")
+    query = sa.select(t.runs.c.id, t.steps.c.n, t.steps.c.status, rests.label("rests")).join(t.steps, mine)
     query = query.where(t.runs.c.ended_at.is_(None), t.runs.c.status.in_(("running", "waiting", "paused")))
     found: dict[int, str] = {}
     for row in conn.execute(query.order_by(t.runs.c.id, t.steps.c.n).limit(limit)):
-        found[row.id] = found.get(row.id, "") + f" {row.n} {row.status}"
+        found[row.id] = found.get(row.id, row.rests) + f" {row.n} {row.status}"
     return found
+
+
+def alerted(conn: sa.Connection) -> list[int]:
+    """Runs of which an alert says that a step is slow, and nobody has noticed yet that it is over."""
+    over = sa.exists().where(t.occurrences.c.key == t.messages.c.key + OVER)
+    query = sa.select(t.messages.c.run).where(t.messages.c.purpose == "stall", t.messages.c.run.is_not(None), ~over)
+    return [row.run for row in conn.execute(query.distinct())]

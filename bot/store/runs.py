@@ -128,6 +128,8 @@ def _save(conn: sa.Connection, old: Run, new: Run, now: datetime, lease: Lease |
         _SAVE.with_rows(conn, {"run": new.id, **{f"new_{name}": value for name, value in values.items()}}, rows)
     for nod in new.nods[len(old.nods) :]:
         _save_nod(conn, new.id, nod, now)
+    if (old.looking, old.quiet_until) != (new.looking, new.quiet_until):
+        messages.again(conn, new.id, ("stall",))
     # Ended by a person, a run may have a step that still writes: whoever drives it frees them as that is over.
     if not new.open and ((lease and old.open) or not locks.driven(conn, new.id)):
         free(conn, new.id)
@@ -150,7 +152,7 @@ def _step_values(run: Run, step: RunStep) -> Values:
         "verb": step.verb,
         "component": step.component,
         "status": step.status,
-        "seconds": took if step.status == "done" else None,
+        "seconds": took if step.status == "done" and not step.ramp else None,  # a ramp rests most of its time
         "body": canonical(step.model_dump(mode="json")),
     }
 

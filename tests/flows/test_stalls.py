@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from bot.core import stall
 from bot.core.commands import Snooze
 from bot.core.run import Run, RunStep, Status
 from bot.core.target import Kind
@@ -99,6 +100,29 @@ async def test_what_goes_on_again_is_said_once(house: House, slow: Run) -> None:
     assert [m.wanted for m in await alerts(house, slow)] == [2, 2]
 
 
+async def test_what_went_on_while_nobody_looked_is_said(house: House, slow: Run) -> None:
+    """The worker that said it was started anew, and by the time of its first look the step is over."""
+    assert await said_after(house, Stalls(house.world, page), [2]) == [1]
+    await under_way(house, slow, status="done", ended_at=house.clock.now())
+    assert await Stalls(house.world, page).when_due() == 0
+    assert [m.wanted for m in await alerts(house, slow)] == [2]
+
+
+async def test_another_try_is_another_alert(house: House, slow: Run) -> None:
+    """Retried before its alert was told anew, a step is not slow: the alert was of the try before, and stays over."""
+    stalls = Stalls(house.world, page)
+    assert await said_after(house, stalls, [2]) == [1]
+    await under_way(house, slow, status="failed")
+    await stalls.when_due()
+    house.clock.advance(2)
+    await under_way(house, slow)
+    (first,) = await alerts(house, slow)
+    assert stall.said_of(await house.run(slow.id), first.body) is None
+    assert await said_after(house, stalls, [1.9, 0.2]) == [0, 1]
+    run = await house.run(slow.id)
+    assert [stall.said_of(run, m.body) is not None for m in await alerts(house, slow)] == [False, True]
+
+
 async def test_its_own_history_says_what_is_long(house: House, slow: Run) -> None:
     """From the fifth time on the 95th percentile counts, and it is what the alert says."""
     await house.store.write(lambda c: c.execute(sa.delete(t.steps).where(t.steps.c.plan >= 100)))
@@ -140,12 +164,13 @@ async def test_the_rests_of_a_ramp_are_not_counted(house: House, slow: Run) -> N
     next one."""
     began, now = house.clock.now(), house.clock.now() + timedelta(minutes=20)
     ramp = {"verb": "enable", "ramp": [25, 50], "every": 600.0, "stage": 1, "staged_at": began + timedelta(minutes=10)}
-    await under_way(house, slow, started_at=began, **ramp)
     house.clock.advance(now - began)
+    await under_way(house, slow, started_at=began, share_at=now, **ramp)
     assert await said_after(house, Stalls(house.world, page), [0.1, 2]) == [0, 1]
     ramp |= {"stage": 2, "staged_at": house.clock.now()}
-    await under_way(house, slow, started_at=began, **ramp)
-    assert await said_after(house, Stalls(house.world, page), [10.1, 2]) == [0, 1]
+    house.clock.advance(timedelta(minutes=10))
+    await under_way(house, slow, started_at=began, share_at=house.clock.now(), **ramp)
+    assert await said_after(house, Stalls(house.world, page), [0.1, 2]) == [0, 1]
 
 
 async def test_who_looks_has_quiet(house: House, slow: Run) -> None:
@@ -154,6 +179,7 @@ async def test_who_looks_has_quiet(house: House, slow: Run) -> None:
     assert await said_after(house, stalls, [2.1]) == [1]
     await house.say(Snooze(run=slow.id), BEN)
     await Applier(house.world).apply_all()
+    assert [m.wanted for m in await alerts(house, slow)] == [2]  # it says who is looking
     assert await said_after(house, stalls, [14, 1.1]) == [0, 1]
     assert (await house.run(slow.id)).looking == BEN
 

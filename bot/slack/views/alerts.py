@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.core.before import subject
 from bot.core.run import RunStep, Status
-from bot.core.stall import under_way
+from bot.core.stall import begun, said_of
 from bot.core.text import hhmm, span
 from bot.slack.views import buttons
 from bot.slack.views.card import first_line, glass
@@ -26,12 +26,14 @@ def reminder(scene: Scene) -> Shown:
 def stalled(scene: Scene, body: Json) -> Shown:
     """A step takes longer than it usually does: how long, who is looking, and what can be done."""
     run = scene.run
-    step = next((s for s in run.steps if s.n == body.get("step")), None)
-    if step is None or step.started_at is None or not run.open or not under_way(run, step):
-        over = said(f"{run.name}: {_named(step)} is not stalled any more: {first_line(scene)}")
+    step = said_of(run, body)
+    since = begun(step) if step else None
+    if step is None or since is None:
+        was = next((s for s in run.steps if s.n == body.get("step")), None)
+        over = said(f"{run.name}: {_named(was)} is not stalled any more: {first_line(scene)}")
         return Shown(over, sections([over]))
-    since = (scene.now - step.started_at).total_seconds()
-    first = said(f"{run.name}: {_named(step)} is slow: since {hhmm(step.started_at)} ({span(since)}). {_usually(body)}")
+    took = span((scene.now - since).total_seconds())
+    first = said(f"{run.name}: {_named(step)} is slow: since {hhmm(since)} ({took}). {_usually(body)}")
     note = said(f"It says: {step.note}") if step.note else "It has not said how far it is."
     can = "It may go on by itself. Pause lets this step end and starts nothing after it; Abort ends the run with it."
     lines = [f"*{first}*", note, _looking(scene), can]
