@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot.core import drilled, progress
 from bot.core.decide import expires
@@ -23,7 +23,7 @@ from bot.flows.steps import do_step, flush_progress
 from bot.flows.watch import gone_back, let_go, wake_rivals
 from bot.flows.work import Work
 from bot.flows.world import World
-from bot.store import events, leases, releases, runs
+from bot.store import events, inbox, leases, releases, runs
 from bot.store.leases import Lease
 from bot.store.write import Connection, StoreDown
 
@@ -109,7 +109,7 @@ async def _once(world: World, lease: Lease, alive: Callable[[], Awaitable[None]]
         return False
     now = world.now()
     if run.expires_at and run.expires_at <= now and run.waiting_for == "approval":
-        await _move(world, lease, lambda r: progress.expired(r, now))
+        await world.store.write(lambda c: _expire(c, lease, now))
         return False
     if run.status == Status.planning:  # without a time to wake nobody has judged yet whether this person may ask
         return run.wake_at is not None and await _plan(world, lease, run)
@@ -118,6 +118,13 @@ async def _once(world: World, lease: Lease, alive: Callable[[], Awaitable[None]]
     if run.started_at is None or plan is None:
         return await begin(world, lease, run)
     return await _work(work_on(world, lease, run, plan, alive), run)
+
+
+def _expire(conn: Connection, lease: Lease, now: datetime) -> None:
+    """Nobody has decided in time. What was said in time, and is being judged just now, comes first."""
+    run = runs.load(conn, lease.run)
+    if run and run.expires_at and not inbox.unjudged(conn, run.id, run.expires_at):
+        runs.change(conn, run.id, lambda r: progress.expired(r, now), now, lease=lease)
 
 
 def _as_it_stands(conn: Connection, number: int, plans: dict[int, Plan]) -> tuple[Run | None, Plan | None]:

@@ -252,6 +252,12 @@ def result_of(conn: sa.Connection, item: int) -> dict[str, object] | None:
     return result
 
 
+def unjudged(conn: sa.Connection, run: int, before: datetime) -> bool:
+    """Somebody has said something about this run before that time, and it is not applied yet."""
+    said = sa.select(t.inbox.c.id).where(t.inbox.c.applied_at.is_(None), t.inbox.c.run == run)
+    return conn.execute(said.where(t.inbox.c.created_at < iso(before)).limit(1)).first() is not None
+
+
 def oldest_waiting(conn: sa.Connection) -> str | None:
     """When the oldest unapplied row was stored (ISO text)."""
     found = conn.execute(sa.select(sa.func.min(t.inbox.c.created_at)).where(t.inbox.c.applied_at.is_(None))).scalar()

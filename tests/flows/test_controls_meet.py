@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from typing import Any
 
 import pytest
 
@@ -192,30 +191,6 @@ async def test_a_connection_that_is_lost_in_the_middle_waits_for_a_person(
     run = await company.retry(run)
 
     assert (run.status, company.model()) == (Status.succeeded, 2), run.why
-
-
-async def test_a_yes_of_the_last_moment_is_not_expired(
-    company: Company, asked: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Said a second before the card lapses, and applied while a worker is about to end it: the run is approved."""
-    house, read = company.house, company.house.world.store.read
-    assert asked.expires_at
-    house.clock.advance((asked.expires_at - house.clock.now()).total_seconds() - 1)
-    await house.say(Decide(run=asked.id, yes=True, digest=asked.plan_digest or ""), BEN)
-    house.clock.advance(2)
-
-    async def reading(fn: Any) -> Any:
-        found = await read(fn)
-        monkeypatch.setattr(house.world.store, "read", read)
-        await Applier(house.world).apply_all()
-        return found
-
-    monkeypatch.setattr(house.world.store, "read", reading)
-    await drive(house.world, asked.id)
-    await house.settle()
-    run = await house.run(asked.id)
-    assert run.status == Status.succeeded, run.why
-    assert "run_expired" not in await company.acts(run)
 
 
 async def test_after_a_retry_what_may_pass_is_waited_for(

@@ -35,6 +35,15 @@ from tests.slack import scenes
 from tests.slack.scenes import NAMES, all_states, at, plan, ran, run
 
 STATES = all_states()
+
+
+def alert(scene: Scene) -> dict[str, object]:
+    """Of the step under way, if there is one."""
+    step = next((s for s in scene.run.steps if s.status == "running" and s.started_at), None)
+    since = step.started_at.isoformat() if step and step.started_at else ""
+    return {"step": step.n if step else 0, "since": since, "after": 30.0, "usual": 12.0, "alert": 1}
+
+
 MESSAGES: dict[str, Callable[[Scene], Shown]] = {
     "card": card,
     "live": live,
@@ -42,7 +51,7 @@ MESSAGES: dict[str, Callable[[Scene], Shown]] = {
     "reminder": reminder,
     "left": still_left,
     "glass": broken_glass,
-    "stall": lambda scene: stalled(scene, {"step": 0, "after": 30.0, "usual": 12.0, "alert": 1}),
+    "stall": lambda scene: stalled(scene, alert(scene)),
     "drift": lambda scene: drifted(replace(scene, left=[{"what": "hold", "say": "held"}]), {"model": "13"}),
 }
 EVIL = "<!channel> <@U0ANA> *b* `x` ```\n\n& &lt; \u202eabc\u202c @here https://x.test/" + "<" * 400
