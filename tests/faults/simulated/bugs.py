@@ -149,12 +149,12 @@ QUICK: dict[str, Patch] = {
     "ends are no ends": ends_are_no_ends,
     "forgets the key": forgets_the_key,
     "keeps its locks": keeps_its_locks,
+    "looks no more": looks_no_more,
     "sleeps for ever": sleeps_for_ever,
 }
 """Show within a few dozen seeds."""
 RARE: dict[str, Patch] = {
     "a child never asks": never_asks,
-    "looks no more": looks_no_more,
     "no fence": no_fence,
     "says it is exact": says_it_is_exact,
     "takes it all": takes_it_all,

@@ -32,7 +32,7 @@ class Broken(AssertionError):
 @dataclass
 class Rules:
     """Watches one database and its systems. ``begun``: the intents in the log, by key; ``writer``: the process whose
-    transaction it is."""
+    transaction it is; ``acted``: when the last step of each run was over, among all effects and looks."""
 
     systems: dict[str, System]
     read: Callable[[Callable[[sa.Connection], Any]], Any]
@@ -42,6 +42,7 @@ class Rules:
     stopped: set[int] = field(default_factory=set)
     begun: set[str] = field(default_factory=set)
     retried: Counter[int] = field(default_factory=Counter)
+    acted: dict[int, int] = field(default_factory=dict)
     writer: str = ""
     broken: list[str] = field(default_factory=list)
 
@@ -80,6 +81,8 @@ class Rules:
         if act == "run_resumed":
             self.stopped.discard(run)
         self.retried[run] += act == "run_retried"
+        if act == "step_done":
+            self.acted[run] = next(iter(self.systems.values())).ledger.next()
         if act == "run_started":
             self._alone(conn, run)
         if act == "run_ended":
@@ -109,6 +112,8 @@ class Rules:
                 self.broke(f"{run.name} succeeded, and step {step.n} is {step.status}")
             if step.verb == "verify" and step.to:
                 self._served(run, step.component, step.to.pointer)
+                if self.systems[step.component].looked < self.acted[number]:
+                    self.broke(f"{run.name} succeeded, and {step.component} was not looked at after its last step")
             if step.changed:
                 self._took_effect(f"{run.name}:{run.plan_no}:{step.n}", step.component)
 
