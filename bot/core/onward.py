@@ -12,7 +12,7 @@ from bot.core.decide import Judging, end, no, under_way
 from bot.core.errors import Refused
 from bot.core.progress import next_group
 from bot.core.run import Happened, Moved, Run, RunStep, Status
-from bot.core.shares import at_pace
+from bot.core.shares import at_pace, waits_anew
 from bot.core.stopped import aborted_left
 from bot.core.text import listed, span
 
@@ -54,15 +54,19 @@ def retry(run: Run, command: Retry, actor: Actor, j: Judging) -> Moved:  # noqa:
     again = {s.n for s in run.steps if s.status == "failed" or (s.verb in ("verify", "wait") and s.status == "done")}
     lost = {s.component for s in run.steps if s.status == "failed" and s.verb in ("verify", "wait")}
     again |= {s.n for s in run.steps if s.verb == "restore" and s.status == "done" and s.component in lost}
-    fresh = {"status": "pending", "error": "", "accuracy": None, "attempts": 0, "started_at": None, "ended_at": None}
-    # What a person has looked at is compared anew; a first try that may have been killed half-way keeps its token.
-    anew = {s.n for s in run.steps if s.status == "done" or s.unsure}
-    steps = [
-        s.model_copy(update={**fresh, **({"before": None} if s.n in anew else {})}) if s.n in again else s
-        for s in run.steps
-    ]
+    steps = [_begun_again(s) if s.n in again else s for s in waits_anew(run, j.now).steps]
     moved = run.to(steps=steps, status=Status.running, waiting_for=None, why="", wake_at=None)
+    if any(s.verb == "verify" and s.n in again for s in run.steps):
+        moved = moved.to(verified_at=None)
     return moved, [Happened(act="run_retried", actor=actor, facts={"steps": sorted(again)})]
+
+
+def _begun_again(s: RunStep) -> RunStep:
+    """What a person has looked at is compared anew; a first try that may have been killed half-way keeps its token."""
+    fresh = {"status": "pending", "error": "", "accuracy": None, "attempts": 0, "started_at": None, "ended_at": None}
+    note = {"note": ""} if s.status == "skipped" else {}
+    before = {"before": None} if s.status == "done" or s.unsure else {}
+    return s.model_copy(update={**fresh, **note, **before})
 
 
 def skip(run: Run, command: Skip, actor: Actor, j: Judging) -> Moved:
@@ -73,6 +77,8 @@ def skip(run: Run, command: Skip, actor: Actor, j: Judging) -> Moved:
     no(rules.may_skip(j.policy, j.who, run.requester.id))
     now_left = _to_skip(run, command.step)
     numbers = {s.n for s in now_left}
+    if run.waiting_for == "person":
+        run = waits_anew(run, j.now)
     steps = [left_out(s, f"skipped: {reason}", actor, j) if s.n in numbers else s for s in run.steps]
     moved = run.to(steps=steps)
     if run.status == Status.waiting:
@@ -125,26 +131,61 @@ def _state(run: Run) -> str:
 
 
 def accept(run: Run, command: Accept, actor: Actor, j: Judging) -> Moved:
-    """A person takes the outcome as it is. ``enable``: lets traffic back in all the same."""
+    """A person takes the outcome as it is. ``enable``: lets traffic back in all the same; an enable that failed or was
+    not begun, since something had not passed, is done and read back."""
     _needs_person(run)
     no(rules.may_control(j.policy, j.who, run.requester.id))
     reason = _reason(command.reason)
-    if run.started_at is None:
-        raise Refused(
-            f"{run.name} has not begun, so there is no outcome to accept; retry or abort it", rule="not begun"
-        )
-    steps = [left_out(s, "accepted by a person", actor, j) if s.status == "failed" else s for s in run.steps]
+    _begun(run)
+    again = _enabled_again(run) if command.enable else set()
+    taken = {s.n for s in run.steps if s.status == "failed"} - again
+    steps = [left_out(s, "accepted by a person", actor, j) if s.n in taken else s for s in waits_anew(run, j.now).steps]
     moved = run.to(
-        steps=steps,
+        steps=[_begun_again(s) if s.n in again else s for s in steps],
         status=Status.running,
         waiting_for=None,
         why="",
         accepted=reason,
-        enable_anyway=command.enable,
+        enable_anyway=run.enable_anyway or command.enable,
         wake_at=None,
     )
     act = "flag_enabled_anyway" if command.enable else "outcome_accepted"
     return moved, [Happened(act=act, actor=actor, texts={"reason": reason})]
+
+
+def _begun(run: Run) -> None:
+    if run.started_at is None:
+        raise Refused(
+            f"{run.name} has not begun, so there is no outcome to accept; retry or abort it", rule="not begun"
+        )
+
+
+def to_enable(run: Run) -> list[RunStep]:
+    """The enables that *Enable anyway* lets happen: to come, failed, or not begun by the engine itself."""
+    return [s for s in _enables(run) if s.status != "done" and not s.by and not drilled.left_out(s)]
+
+
+def _enables(run: Run) -> list[RunStep]:
+    return [s for s in run.steps if s.verb == "enable"]
+
+
+def _enabled_again(run: Run) -> set[int]:
+    """The steps that begin again so that the flags are switched on: enables, and what read them back while they were
+    off. Raises Refused where no flag is left."""
+    left = to_enable(run)
+    if not left:
+        why = listed(_not_to_enable(s) for s in _enables(run)) or "its playbook enables nothing"
+        raise Refused(f"{run.name} has no flag left to switch on: {why}. Accept it as it is", rule="nothing to enable")
+    idle = [s for s in run.steps if s.status == "failed" or (s.status == "skipped" and not s.by)]
+    again = [s for s in left if s in idle]
+    reads = [s for s in idle if s.verb in ("verify", "wait")]
+    return {s.n for s in again} | {r.n for r in reads for s in again if s.component == r.component and s.n < r.n}
+
+
+def _not_to_enable(s: RunStep) -> str:
+    if s.status == "done":
+        return f"{s.component} is enabled already"
+    return f"enable {s.component} was {'left out by a person' if s.by else s.note}"
 
 
 def snooze(run: Run, command: Snooze, actor: Actor, j: Judging) -> Moved:

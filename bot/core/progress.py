@@ -74,7 +74,7 @@ def _after_plan(run: Run, plan: Plan, expires_at: datetime, now: datetime) -> Ru
 def replanned(run: Run, why: list[str]) -> Moved:
     """What was approved is no longer what would be done: back to planning, approvals void."""
     said = "; ".join(why)
-    again = {"decided_at": None, "glass": None, "wake_at": run.created_at}
+    again = {"decided_at": None, "decided_by": "", "glass": None, "wake_at": run.created_at}
     run = run.to(status=Status.planning, waiting_for=None, why=said, **again)
     return run, [Happened(act="approvals_voided", facts={"plan": run.plan_no}, texts={"why": said})]
 
@@ -197,6 +197,7 @@ def checked(run: Run, n: int, accuracy: Accuracy, slo: float, now: datetime, ver
         facts={"step": n, "verb": "verify", "component": step.component, **accuracy.model_dump(exclude={"examples"})},
         texts={"error": step.error} if step.error else {},
     )
+    run = run if good else run.to(verified_at=None)  # an earlier look may have been good
     return _times(run.with_step(step), now), [event]
 
 

@@ -42,8 +42,16 @@ def next_share(step: RunStep, now: datetime) -> datetime:
     return min(step.staged_at or now, now) + timedelta(seconds=step.every)
 
 
+def waits_anew(run: Run, now: datetime) -> Run:
+    """What consumers have not seen yet is waited for as long as at first: nobody looked while people took their time,
+    and that says nothing about how long it takes."""
+    waits = {s.n for s in run.steps if s.verb == "wait" and s.status == "again"}
+    return run.to(steps=[s.model_copy(update={"started_at": now}) if s.n in waits else s for s in run.steps])
+
+
 def going_on(run: Run, now: datetime) -> Run:
     """A run that people let go on: driven again now, or where only a ramp rests, when its next share is due."""
+    run = waits_anew(run, now)
     group = next_group(run)
     due = [next_share(s, now) for s in group if resting(s)]
     wake = max(now, min(due)) if due and len(due) == len(group) else None

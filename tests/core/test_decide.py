@@ -241,10 +241,11 @@ def test_retry_restores_what_did_not_stay() -> None:
 @pytest.mark.parametrize(("enable", "act"), [(False, "outcome_accepted"), (True, "flag_enabled_anyway")])
 def test_accepting_skips_what_failed(act: str, *, enable: bool) -> None:
     """The person's reason stands in the run; letting traffic back in is an act of its own in the log."""
-    at = STUCK.to(steps=[*steps("restore model", status="done"), step(1, "verify model", "failed")])
+    parts = [step(0, "restore model", "done"), step(1, "verify model", "failed"), step(2, "enable flag")]
+    at = STUCK.to(steps=parts)
     now, events = press(o.accept, at, Accept(run=17, reason=" good enough ", enable=enable), BEN)
 
-    assert [s.status for s in now.steps] == ["done", "skipped"]
+    assert [s.status for s in now.steps] == ["done", "skipped", "pending"]
     assert (now.status, now.accepted, now.enable_anyway) == (Status.running, "good enough", enable)
     assert [e.act for e in events] == [act]
 

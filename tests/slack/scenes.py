@@ -186,11 +186,11 @@ def ramping() -> Run:
 
 
 def stuck() -> Run:
-    """A verify step failed."""
+    """A verify step failed, so the flag is still off."""
     base = working()
     bad = Accuracy(matched=150_000, expected=200_000, missing=1, extra=1000, examples=["driver 5: trips 3 is not 4"])
     failed = {"status": "failed", "error": "150,000 of 200,000 match", "accuracy": bad, "ended_at": at("03:09")}
-    live = [s.model_copy(update=failed) if s.n == 7 else s for s in ran().steps]
+    live = [*ran().steps[:7], run().steps[7].model_copy(update=failed), *run().steps[8:]]
     return base.to(
         status=Status.waiting, waiting_for="person", why="verify online: 150,000 of 200,000 match", steps=live
     )

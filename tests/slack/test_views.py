@@ -204,6 +204,28 @@ def test_buttons_stand_only_where_they_do_something(name: str, wanted: list[str]
     assert [b["action_id"] for b in buttons.for_card(STATES[name])] == wanted
 
 
+def test_enable_anyway_stands_only_where_a_flag_is_left_to_enable() -> None:
+    """Once the flag is on, or a person has left it out, pressing it could only be refused."""
+    scene = STATES["stuck"]
+    flag = scene.run.steps[-1]
+    for update in ({"status": "done"}, {"status": "skipped", "by": "T1/U0BEN"}):
+        run = scene.run.with_step(flag.model_copy(update=update))
+        shown = [b["action_id"] for b in buttons.for_card(replace(scene, run=run))]
+        assert "accept" in shown and "enable_anyway" not in shown, update
+
+
+def test_a_drill_that_is_ending_can_not_be_paused() -> None:
+    """Its sandboxes are being removed; a press could only be refused."""
+    scene = STATES["working"]
+    drill = scene.run.to(mode="drill")
+    ending = drill.to(ends_as=Status.aborted, ends_why="aborted")
+    shown = [[b["action_id"] for b in buttons.for_card(replace(scene, run=r))] for r in (drill, ending)]
+
+    assert ["pause" in ids for ids in shown] == [True, False]
+    parked = ending.to(status=Status.waiting, waiting_for="time")
+    assert "pause" not in [b["action_id"] for b in buttons.for_card(replace(scene, run=parked))]
+
+
 def test_a_stuck_card_says_what_was_changed_and_what_was_not() -> None:
     """A step that failed in its write may have done half of it."""
     steps = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.core import before
 from bot.core.back import ABLE, changed, in_the_middle
 from bot.core.commands import Purpose
-from bot.core.onward import skippable
+from bot.core.onward import skippable, to_enable
 from bot.core.run import Status
 from bot.slack.views.words import Json, Scene, button, confirm, pressed, put_back_words
 
@@ -103,7 +103,7 @@ def stalled(scene: Scene) -> list[Json]:
 
 def _pausing(scene: Scene) -> list[Json]:
     run = scene.run
-    if run.status != Status.running and run.waiting_for != "time":
+    if run.ends_as or (run.status != Status.running and run.waiting_for != "time"):
         return []
     return [button("Pause", PAUSE, pressed(scene), sure=confirm(f"Pause {run.name}?", before.pause(run), "Pause"))]
 
@@ -115,7 +115,7 @@ def _helping(scene: Scene) -> list[Json]:
     if run.started_at is None:
         return [*made, abort(scene), details(scene)]
     made += [*_ways(scene), button("Accept as it is", ACCEPT, pressed(scene))]
-    if any(s.verb == "enable" for s in run.steps):
+    if to_enable(run):
         made.append(button("Enable anyway", ENABLE_ANYWAY, pressed(scene), "danger"))
     return [*made, abort(scene), looking(scene), details(scene)]
 
