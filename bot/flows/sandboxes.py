@@ -69,10 +69,13 @@ def _same_thing(work: Work, run: Run, step: RunStep, real: Component) -> None:
         raise TargetError(f"{step.component} is another thing now than when this was planned: abort, ask again")
 
 
-async def _copy(work: Work, run: Run, step: RunStep, real: Component) -> Component:
-    """The sandbox, made now or found where an earlier try has left it, whole or half."""
+async def _copy(work: Work, run: Run, step: RunStep, real: Component, *, to_remove: bool = False) -> Component:
+    """The sandbox, made now or found where an earlier try has left it. One that is only to be removed is not made by a
+    target that can say where it would be; of the others the same key gets the same one."""
     targets = work.world.targets
     errand = replace(work.errand(run, step, writes=True), key=_key(run, step))
+    if to_remove:
+        errand = replace(errand, context={**(errand.context or {}), "to_remove": True})
     copy = await targets.sandbox(real, errand)
     if targets.resource(copy) == targets.resource(real):
         raise TargetError("its sandbox is the real thing")
@@ -116,13 +119,13 @@ async def remove(work: Work, run: Run, step: RunStep) -> str:
 
 
 async def _discard(work: Work, run: Run, step: RunStep, *, known: bool) -> None:
-    """Only its target can say where a sandbox is. One that was asked for and got no answer is asked for once more: the
-    same key leads to the same place, whether all of it stands there, half or nothing."""
+    """Where a sandbox is whose making got no answer, only its target can say; all of it may stand there, half or
+    nothing."""
     part = work.feature.part(step.component)
     if not known:
         real = _real(work, step)
         _same_thing(work, run, step, real)
-        part = await _copy(work, run, step, real)
+        part = await _copy(work, run, step, real, to_remove=True)
     await work.world.targets.discard(part, work.errand(run, step, writes=False))
 
 

@@ -117,6 +117,8 @@ class DeltaDataset(BaseModel):
         parent, name = posixpath.split(uri)
         mark = hashlib.sha256(call.key.encode()).hexdigest()[:12]
         made = self.model_copy(update={"uri": posixpath.join(parent, f"{SANDBOX}{name}-{mark}")})
+        if call.context.get("to_remove"):
+            return made
         options = _options(call.connection)
         source, target = Storage(uri, options), Storage(made.uri, options)
         call.check()
