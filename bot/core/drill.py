@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -137,18 +137,20 @@ def due(walls: Walls, zone: str, since: datetime, now: datetime) -> list[Due]:
     return found
 
 
-def remembered(old: Mapping[str, Any], timings: Mapping[str, str], now: datetime) -> dict[str, Any]:
-    """Since when each drill has been as it is. ``timings``: of the drills that there are now, by name. A drill whose
-    schedule was edited is a new one; one that is away is kept for a while, and then new when it comes back."""
+def remembered(
+    old: Mapping[str, Any], timings: Mapping[str, str], now: datetime, faulty: Collection[str] = ()
+) -> dict[str, Any]:
+    """Since when each drill has been as it is. ``timings``: of those that there are now, by name. ``faulty``: those
+    whose file does not load; they stay as they were. A drill whose schedule was edited is a new one; one that is away
+    is kept for a while, and then new when it comes back."""
     known: dict[str, Any] = {}
     for name in sorted({*old, *timings}):
-        was, here = old.get(name), name in timings
-        if was is None or (here and (was["timing"] != timings[name] or _long_gone(was, now))):
+        was, here = old.get(name, {}), name in timings
+        if here and (was.get("timing") != timings[name] or _long_gone(was, now)):
             known[name] = {"timing": timings[name], "since": now.isoformat()}
-        elif here:
-            known[name] = {"timing": was["timing"], "since": was["since"]}
         elif not _long_gone(was, now):
-            known[name] = {"gone": now.isoformat(), **was}
+            there = here or name in faulty
+            known[name] = {k: was[k] for k in ("timing", "since")} if there else {"gone": now.isoformat(), **was}
     return known
 
 

@@ -57,6 +57,22 @@ def left_out(step: RunStep) -> bool:
     return step.status == "skipped" and step.note.startswith(LEFT_OUT)
 
 
+def placed(run: Run, component: str) -> bool:
+    """Its sandbox stands, or stood, at a known place."""
+    return any(s.place for s in run.steps if s.component == component)
+
+
+def unsaid(run: Run, component: str) -> bool:
+    """Its sandbox was asked for, and no answer says where it is or that there is none: all of it may stand, or half."""
+    return any(_unsaid(s) for s in run.steps if s.component == component)
+
+
+def _unsaid(step: RunStep) -> bool:
+    # The version is noted just before the first asking. Attempts say less: they count what failed before that, and a
+    # retry counts anew.
+    return step.verb == MAKE and bool(step.version) and not step.place and not left_out(step)
+
+
 def stands(verify: RunStep) -> bool:
     """Proved; or there was nothing to prove, since a drill could make no sandbox of this part."""
     return verify.status == "done" or left_out(verify)
@@ -94,10 +110,9 @@ def not_drilled(run: Run, n: int, why: str, now: datetime) -> Moved:
     return run.to(steps=[skipped.get(s.n, s) for s in run.steps]), [event]
 
 
-def removed(run: Run, n: int, version: str, now: datetime) -> Moved:
-    """The sandbox is gone, and this is what production has now."""
+def removed(run: Run, n: int, version: str, now: datetime, *, there: bool) -> Moved:
+    """The sandbox is gone, if one was ``there``, and this is what production has now."""
     step = run.step(n)
-    there = any(s.place for s in run.steps if s.component == step.component)
     note = "" if there else "there was none"
     gone = step.model_copy(update={"status": "done", "version": version, "note": note, "ended_at": now})
     facts = {"component": step.component}
@@ -118,7 +133,9 @@ def winding_up(run: Run, ended: Run, why: str = "") -> Run:
     """How an end that people bring about is reached: ``ended`` itself, unless sandboxes stand or are being made. Those
     go first, and nothing else is begun. Where a sandbox can't be removed, asking again is the end in any case. Raises
     Refused for asking again too soon."""
-    begun = any(s.verb == MAKE and (s.place or s.status in ("running", "again", "failed")) for s in run.steps)
+    begun = any(
+        s.verb == MAKE and (s.place or _unsaid(s) or s.status in ("running", "again", "failed")) for s in run.steps
+    )
     left = [s for s in run.steps if s.verb == REMOVE and s.status != "done"]
     if run.ends_as:
         if not any(s.status == "again" for s in left):
@@ -143,7 +160,7 @@ def winding_up(run: Run, ended: Run, why: str = "") -> Run:
 
 
 def _no_more(step: RunStep) -> bool:
-    """A sandbox that may be half made is made whole, or nobody knows what to remove."""
+    """A sandbox that is being made is made whole: its answer says where it is."""
     if step.verb == REMOVE or step.status in ("done", "skipped", "failed"):
         return False
     return step.verb != MAKE or step.status == "pending"

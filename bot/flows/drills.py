@@ -18,17 +18,19 @@ from bot.store import events, inbox, messages, occurrences, runs
 from bot.store.write import Connection
 
 MEMORY = "drills"
-TOO_LATE = "nothing could begin it in time (Rollbot was not running, or the drill's file was faulty)"
+TOO_LATE = "nothing could begin it in time (Rollbot was not running, or the drill's or the feature's file was faulty)"
 
 
 async def call(world: World) -> int:
     """Says and begins what is due; how much that was. Safe on any number of replicas: each occurrence is claimed in
     the transaction that says or begins it."""
-    now, found = world.now(), _found(world)
-    memory = await _remembered(world, {d.drill: d.timing for d in found}, now)
+    now, (found, faulty) = world.now(), _found(world)
+    memory = await _remembered(world, {d.drill: d.timing for d in found}, faulty, now)
     done = 0
     for drill in found:
         since, channel = datetime.fromisoformat(memory[drill.drill]["since"]), _channel(world, drill)
+        if channel is None:
+            continue
         due = rules.due(world.books.walls(drill), drill.zone, since, now)
         fresh = await world.store.read(partial(_unclaimed, drill.drill, due))
         if late := [d for d in fresh if d.what == What.missed]:
@@ -44,34 +46,40 @@ def _unclaimed(drill: str, due: list[Due], conn: Connection) -> list[Due]:
     return [d for d in due if not occurrences.claimed(conn, d.key(drill))]
 
 
-def _found(world: World) -> list[Drill]:
-    """Those that are enabled and sound; what is wrong with the others is said by ``status`` and ``check``."""
-    found = []
+def _found(world: World) -> tuple[list[Drill], set[str]]:
+    """Those that are enabled and sound, and the names of those that are faulty: what is wrong is said by ``status`` and
+    ``check``, and what they miss meanwhile once they are sound again."""
+    found, faulty = [], set()
     for name in world.books.drill_names():
         try:
             drill = world.books.drill(name)
         except RollbotError:
+            faulty.add(name)
             continue
         found += [drill] if drill.enabled else []
-    return found
+    return found, faulty
 
 
-async def _remembered(world: World, timings: dict[str, str], now: datetime) -> dict[str, Any]:
-    """Since when each drill is known. Written only when that changes."""
-    known = await world.store.read(lambda c: occurrences.get_json(c, MEMORY))
-    fresh = rules.remembered(known, timings, now)
-    if fresh == known:
-        return known
-    return await world.store.write(
-        lambda c: occurrences.change_json(c, MEMORY, lambda old: rules.remembered(old, timings, now))
-    )
-
-
-def _channel(world: World, drill: Drill) -> str:
+def _channel(world: World, drill: Drill) -> str | None:
+    """Where it is announced and runs. None while its feature's file is faulty: the run would be refused, and where only
+    the feature names a channel nobody would hear of it. So nothing is begun, and it is missed later."""
     try:
-        return drill.channel or world.books.feature(drill.feature).channel
+        feature = world.books.feature(drill.feature)
     except RollbotError:
-        return drill.channel
+        return None
+    return drill.channel or feature.channel
+
+
+async def _remembered(world: World, timings: dict[str, str], faulty: set[str], now: datetime) -> dict[str, Any]:
+    """Since when each drill is known. Written only when that changes."""
+
+    def anew(old: dict[str, Any]) -> dict[str, Any]:
+        return rules.remembered(old, timings, now, faulty)
+
+    known = await world.store.read(lambda c: occurrences.get_json(c, MEMORY))
+    if anew(known) == known:
+        return known
+    return await world.store.write(lambda c: occurrences.change_json(c, MEMORY, anew))
 
 
 def _actor(drill: Drill) -> Actor:
@@ -156,12 +164,14 @@ async def end_overlong(world: World) -> int:
 
 
 def next_times(world: World) -> list[tuple[str, str | RollbotError]]:
-    """What each drill's file says, with its next time; or what is wrong with the file."""
+    """What each drill's file says, with its next time; or what is wrong with it, or with its feature's."""
     found: list[tuple[str, str | RollbotError]] = []
     for name in world.books.drill_names():
         try:
             drill = world.books.drill(name)
             coming = rules.following(world.books.walls(drill), drill.zone, world.now())
+            if drill.enabled:
+                world.books.feature(drill.feature)
         except RollbotError as e:
             found.append((name, e))
             continue

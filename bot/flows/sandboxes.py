@@ -47,8 +47,7 @@ def _inside(feature: Feature, plan: Plan, places: dict[str, Place]) -> tuple[Fea
 async def make(work: Work, run: Run, step: RunStep) -> None:
     """Where there can be no sandbox, nothing is done to that part. Raises TargetError for what may pass."""
     world, real = work.world, _real(work, step)
-    if drilled.sandbox_of(world.targets.resource(real), run.name) != step.resource:
-        raise TargetError(f"{step.component} is another thing now than when this was planned: abort, ask again")
+    _same_thing(work, run, step, real)
     await work.move(partial(drilled.seen, n=step.n, version=await _version(work, run, real)))
     if not drilled.acts_on(run, step.component):
         await work.move(partial(_not_drilled, work, step.n, "nothing of this drill touches it"))
@@ -64,13 +63,29 @@ async def make(work: Work, run: Run, step: RunStep) -> None:
     await work.move(lambda r: drilled.made(r, step.n, place, world.now()))
 
 
-async def _made(work: Work, run: Run, step: RunStep, real: Component) -> Place:
+def _same_thing(work: Work, run: Run, step: RunStep, real: Component) -> None:
+    """A sandbox is beside its thing, so an edited targets.yaml would lead to another one. Raises TargetError."""
+    if drilled.sandbox_of(work.world.targets.resource(real), run.name) != step.resource:
+        raise TargetError(f"{step.component} is another thing now than when this was planned: abort, ask again")
+
+
+async def _copy(work: Work, run: Run, step: RunStep, real: Component, *, to_remove: bool = False) -> Component:
+    """The sandbox, made now or found where an earlier try has left it. One that is only to be removed is not made by a
+    target that can say where it would be; of the others the same key gets the same one."""
     targets = work.world.targets
     errand = replace(work.errand(run, step, writes=True), key=_key(run, step))
+    if to_remove:
+        errand = replace(errand, context={**(errand.context or {}), "to_remove": True})
     copy = await targets.sandbox(real, errand)
-    resource = targets.resource(copy)
-    if resource == targets.resource(real):
+    if targets.resource(copy) == targets.resource(real):
         raise TargetError("its sandbox is the real thing")
+    return copy
+
+
+async def _made(work: Work, run: Run, step: RunStep, real: Component) -> Place:
+    targets = work.world.targets
+    copy = await _copy(work, run, step, real)
+    resource = targets.resource(copy)
     try:
         there = await targets.inspect(copy, Errand(timeout=LOOK_S, context=work.about(run)))
     except TargetError:  # it stands, and must be known before it can be removed
@@ -89,18 +104,29 @@ def _not_drilled(work: Work, n: int, why: str, run: Run) -> Transition:
 
 async def remove(work: Work, run: Run, step: RunStep) -> str:
     """Why the sandbox could not be removed yet; empty if it is gone. Then production is read once more."""
-    places = [s.place for s in run.steps if s.component == step.component and s.place]
+    placed, unsaid = drilled.placed(run, step.component), drilled.unsaid(run, step.component)
     await work.move(lambda r: progress.intended(r, step.n, None, None, None, work.world.now()))
     try:
-        if places:
-            await work.world.targets.discard(work.feature.part(step.component), work.errand(run, step, writes=False))
+        if placed or unsaid:
+            await _discard(work, run, step, known=placed)
         version = await _version(work, run, _real(work, step))
     except LostOwnership:
         raise
     except RollbotError as e:
-        return f"its sandbox is still there: {e.message}"
-    await work.move(lambda r: drilled.removed(r, step.n, version, work.world.now()))
+        return f"{'its sandbox is still there' if placed else 'it may have left a sandbox'}: {e.message}"
+    await work.move(lambda r: drilled.removed(r, step.n, version, work.world.now(), there=placed or unsaid))
     return ""
+
+
+async def _discard(work: Work, run: Run, step: RunStep, *, known: bool) -> None:
+    """Where a sandbox is whose making got no answer, only its target can say; all of it may stand there, half or
+    nothing."""
+    part = work.feature.part(step.component)
+    if not known:
+        real = _real(work, step)
+        _same_thing(work, run, step, real)
+        part = await _copy(work, run, step, real, to_remove=True)
+    await work.world.targets.discard(part, work.errand(run, step, writes=False))
 
 
 def _real(work: Work, step: RunStep) -> Component:

@@ -117,14 +117,16 @@ class DeltaDataset(BaseModel):
         parent, name = posixpath.split(uri)
         mark = hashlib.sha256(call.key.encode()).hexdigest()[:12]
         made = self.model_copy(update={"uri": posixpath.join(parent, f"{SANDBOX}{name}-{mark}")})
-        options, version = _options(call.connection), self._open(call).version
+        if call.context.get("to_remove"):
+            return made
+        options = _options(call.connection)
         source, target = Storage(uri, options), Storage(made.uri, options)
         call.check()
         target.create()
         if target.size(DONE) is not None:
             return made
         try:
-            _copy(call, source, target, version)
+            _copy(call, source, target, self._open(call).version)
         except LostOwnership:
             raise  # whoever has taken over is at work there
         except Exception:

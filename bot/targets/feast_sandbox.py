@@ -28,9 +28,9 @@ def name(call: Call, resource: str) -> str:
 
 
 def make(call: Call, view: str, drill: str, *, rows: bool) -> None:
-    """Make the copy; does nothing if it is complete already. Raises TargetError."""
+    """Make the copy; does nothing if it is complete already, or only to be removed. Raises TargetError."""
     home = drill_folder(drill)
-    if (home / COMPLETE).exists():
+    if (home / COMPLETE).exists() or call.context.get("to_remove"):
         return
     call.check()
     discard(call, drill)

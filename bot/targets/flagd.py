@@ -190,7 +190,7 @@ class FlagdFlag(BaseModel):
         name = hashlib.sha256(call.key.encode()).hexdigest()[:12]
         made = self.model_copy(update={"copy_named": name, "poll": None})
         source, copy = self._file(call), Path(_file_of(call.connection, name))
-        if not copy.exists():
+        if not copy.exists() and not call.context.get("to_remove"):
             call.check()
             part = copy.with_name(copy.name + ".new")
             try:

@@ -126,6 +126,20 @@ def test_a_file_that_was_away_is_a_new_one_unless_for_a_moment() -> None:
     assert edited["a"]["since"] == (t0 + timedelta(hours=2)).isoformat()
 
 
+def test_a_file_that_does_not_load_is_not_away() -> None:
+    """It owes what was due since it was sound, however long that is. One that was never sound, or that was away for
+    long before it was faulty, owes nothing."""
+    t0 = at("2026-12-01T10:00")
+    known = d.remembered({}, {"a": "x"}, t0)
+    for hours in range(1, 50):
+        now = t0 + timedelta(hours=hours)
+        assert d.remembered(known, {}, now, faulty={"a", "b"}) == known
+    assert d.remembered(known, {"a": "x"}, t0 + timedelta(days=3)) == known
+    gone = d.remembered(known, {}, t0)
+    assert d.remembered(gone, {}, t0 + timedelta(minutes=30), faulty={"a"}) == known
+    assert d.remembered(gone, {}, t0 + timedelta(hours=2), faulty={"a"}) == {}
+
+
 @pytest.mark.parametrize(
     ("schedule", "first"),
     [

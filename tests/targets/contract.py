@@ -165,6 +165,20 @@ class TargetContract(ReadingContract):
             made.discard(world.call(key="drill"))
         assert world.fingerprint() == before
 
+    def test_a_sandbox_that_is_only_to_be_removed_is_named_and_not_made(self, world: World) -> None:
+        """Nobody knows if the one of this key stands: its target says where it would be, and writes nothing for that.
+        Discarding it leaves nothing, whether it was there or not."""
+        before = world.fingerprint()
+        asked = world.call(key="drill", check=_no_write)
+        asked = replace(asked, context={**world.context, "to_remove": True})
+        world.target.sandbox(asked).discard(world.call(key="drill"))
+        assert world.fingerprint() == before
+        made = world.target.sandbox(world.call(key="drill"))
+        named = world.target.sandbox(asked)
+        assert named.resource(world.connection) == made.resource(world.connection)
+        named.discard(world.call(key="drill"))
+        assert world.fingerprint() == before
+
     def test_only_a_sandbox_can_be_discarded(self, world: World) -> None:
         """Discard refuses the real thing and leaves it as it was."""
         before = world.fingerprint()
@@ -226,6 +240,10 @@ class HoldableContract(TargetContract):
 
 def _lost() -> None:
     raise LostOwnership
+
+
+def _no_write() -> None:
+    raise AssertionError("asked only where a sandbox would be, the target was about to write")
 
 
 def _broken(done: float, _total: float, _note: str) -> None:

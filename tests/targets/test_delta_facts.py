@@ -235,6 +235,22 @@ class TestPlaces:
         assert earlier.digest == good.digest
         assert sandboxes(world) == [folder]
 
+    @pytest.mark.parametrize("whole", [True, False])
+    def test_a_sandbox_is_found_without_its_table(self, world: DeltaWorld, whole: bool) -> None:
+        """The table is gone when it is asked for again: a whole sandbox is told, so that it can be removed, and of half
+        of one nothing stays, since nobody would be told where it is."""
+        sandbox = world.target.sandbox(world.call(key="drill"))
+        (folder,) = sandboxes(world)
+        world.table.rename(world.lake / "elsewhere")
+        if whole:
+            assert world.target.sandbox(world.call(key="drill")) == sandbox
+            sandbox.discard(world.call())
+        else:
+            (folder / ".rollbot-complete").unlink()
+            with pytest.raises(TargetError):
+                world.target.sandbox(world.call(key="drill"))
+        assert sandboxes(world) == []
+
     @pytest.mark.parametrize(
         ("text", "days"),
         [
