@@ -152,7 +152,8 @@ class Target(Protocol):
     def verify(self, call: Call, c: Capture) -> Accuracy: ...
 
     def sandbox(self, call: Call) -> Self:
-        """A target of the same class under another resource, made now, in which every capture taken here is valid."""
+        """A target of the same class under another resource, made now, in which every capture taken here is valid. With
+        ``to_remove`` in the call's context it may be only named: it is about to be discarded."""
         ...
 
     def discard(self, call: Call) -> None:

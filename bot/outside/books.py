@@ -111,7 +111,7 @@ class TeamBooks:
                 self.files.feature_document(drill.feature)
         except Unknown as e:
             raise document.fault(e.message, "feature") from e
-        except Fault:  # the feature's own: said there, and by the run
+        except Fault:  # the feature's own: said there
             return drill
         return drill
 
