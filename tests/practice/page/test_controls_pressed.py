@@ -20,6 +20,7 @@ steps:
   - restore: definition
   - disable: flag
     timeout: 2s
+    retries: 0
   - verify: [definition]
   - enable: flag
   - verify: flag
@@ -65,7 +66,7 @@ async def test_unlock_another_way_and_abort(demo: Demo) -> None:
     """A run that is stuck loses its locks to the one that waits behind it; that one gives way to another way, which
     takes over, needs its own approval, and is aborted."""
     ana, ben = await demo.open("U0ANA"), await demo.open("U0BEN")
-    demo.playbook("  - disable: flag\n    timeout: 2s", "  - enable: flag")
+    demo.playbook("  - disable: flag\n    timeout: 2s\n    retries: 0", "  - enable: flag")
     with demo.flag_locked():
         first = await approved(ana, ben)
         await expect(first.locator("[data-action-id=retry]")).to_be_visible()

@@ -208,7 +208,8 @@ async def test_a_step_that_fails_and_what_people_make_of_it(demo: Demo) -> None:
     ana, ben = await demo.open("U0ANA"), await demo.open("U0BEN")
     await bad_release(ana)
     demo.playbook(
-        "  - disable: flag\n    timeout: 2s", "  - enable: flag\n    timeout: 2s\n    ramp: [50]\n    every: 30m"
+        "  - disable: flag\n    timeout: 2s\n    retries: 0",
+        "  - enable: flag\n    timeout: 2s\n    retries: 0\n    ramp: [50]\n    every: 30m",
     )
     card = await ask(ana)
     run = await run_of(card)
