@@ -62,11 +62,13 @@ def retry(run: Run, command: Retry, actor: Actor, j: Judging) -> Moved:  # noqa:
 
 
 def _begun_again(s: RunStep) -> RunStep:
-    """What a person has looked at is compared anew; a first try that may have been killed half-way keeps its token."""
+    """What a person has looked at is compared anew; a first try that may have been killed half-way keeps its token,
+    and that it may have written is not forgotten: an abort may come before the next try."""
     fresh = {"status": "pending", "error": "", "accuracy": None, "attempts": 0, "started_at": None, "ended_at": None}
     note = {"note": ""} if s.status == "skipped" else {}
     before = {"before": None} if s.status == "done" or s.unsure else {}
-    return s.model_copy(update={**fresh, **note, **before})
+    half = {"unsure": True} if s.status == "failed" and s.touched and not s.stage else {}
+    return s.model_copy(update={**fresh, **note, **before, **half})
 
 
 def skip(run: Run, command: Skip, actor: Actor, j: Judging) -> Moved:
