@@ -19,6 +19,8 @@ Page = Callable[[str, dict[str, object]], Awaitable[None]]
 LOUDER = 2
 """The alert at which the on-call lead hears of it, and the pager is called."""
 MOST_LEADS = 25
+RECENT = timedelta(days=7)
+"""Alerts that a worker cares for at its first look: nobody reads older ones, and there may be thousands."""
 SOON = timedelta(seconds=30)
 """Until the next look at what was quiet."""
 
@@ -67,7 +69,7 @@ class Stalls:
         """Runs whose steps stand otherwise than at the last look; at the first one, all that an alert speaks of."""
         changed = {run for run, seen in self._seen.items() if steps.get(run) != seen[0]}
         if not self._looked:
-            changed |= set(await self._world.store.read(history.alerted))
+            changed |= set(await self._world.store.read(lambda c: history.alerted(c, self._world.now() - RECENT)))
             self._looked = True
         return changed
 

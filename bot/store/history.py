@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import sqlalchemy as sa
 
 from bot.store import tables as t
+from bot.store.codec import iso
 
 OVER = ":over"
 """With the key of an alert: what it speaks of is over."""
@@ -48,8 +51,9 @@ def steps_under_way(conn: sa.Connection, limit: int = 2000) -> dict[int, str]:
     return found
 
 
-def alerted(conn: sa.Connection) -> list[int]:
-    """Runs of which an alert says that a step is slow, and nobody has noticed yet that it is over."""
+def alerted(conn: sa.Connection, since: datetime) -> list[int]:
+    """Runs of which an alert has said since then that a step is slow, and nobody has noticed yet that it is over."""
     over = sa.exists().where(t.occurrences.c.key == t.messages.c.key + OVER)
     query = sa.select(t.messages.c.run).where(t.messages.c.purpose == "stall", t.messages.c.run.is_not(None), ~over)
+    query = query.where(t.messages.c.created_at >= iso(since))
     return [row.run for row in conn.execute(query.distinct())]

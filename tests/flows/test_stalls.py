@@ -101,9 +101,14 @@ async def test_what_goes_on_again_is_said_once(house: House, slow: Run) -> None:
 
 
 async def test_what_went_on_while_nobody_looked_is_said(house: House, slow: Run) -> None:
-    """The worker that said it was started anew, and by the time of its first look the step is over."""
+    """The worker that said it was started anew, and by the time of its first look the step is over; what was said more
+    than a week ago is left as it is."""
     assert await said_after(house, Stalls(house.world, page), [2]) == [1]
     await under_way(house, slow, status="done", ended_at=house.clock.now())
+    house.clock.advance(timedelta(days=8))
+    assert await Stalls(house.world, page).when_due() == 0
+    assert [m.wanted for m in await alerts(house, slow)] == [1]
+    house.clock.advance(-timedelta(days=7))
     assert await Stalls(house.world, page).when_due() == 0
     assert [m.wanted for m in await alerts(house, slow)] == [2]
 
