@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from bot.core.commands import Request
 from bot.core.errors import RollbotError, Usage
 from bot.flows.drills import next_times
 from bot.slack.commands import names, parse
 from bot.slack.commands.registry import Typed, subcommand
-from bot.slack.commands.rollback import asking, planning
+from bot.slack.commands.rollback import asking, planning, wanted
 from bot.slack.reply import Reply
 from bot.slack.views.words import Shown, said, sections
 
@@ -25,17 +24,7 @@ async def drill(typed: Typed) -> Reply:
     feature = names.feature(world, said_.feature)
     if not said_.to or said_.dry_run:
         raise Usage(f"Say which release: /rollback drill {feature.feature} to VERSION (or to previous).")
-    request = Request(
-        feature=feature.feature,
-        to=await names.version(world, feature, said_.to),
-        at=names.time(world, said_.at),
-        without=names.components(feature, said_.without),
-        reason=said_.reason,
-        incident=said_.incident,
-        mode="drill",
-        playbook=world.books.playbook(said_.playbook).playbook if said_.playbook else None,
-        channel=typed.origin.channel,
-    )
+    request = await wanted(typed, feature, said_, "drill")
     return await asking(typed, (request, planning(request)))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from bot.core import back
 from bot.core.commands import Command, Purpose, Request
 from bot.core.errors import Usage
@@ -26,7 +28,7 @@ USAGE = (
 @subcommand(DEFAULT, USAGE, "plan a rollback and ask for approval; alone it opens a form")
 async def rollback(typed: Typed) -> Reply:
     """Everything that can be known now is checked before anything is written."""
-    world, origin = typed.desk.world, typed.origin
+    world = typed.desk.world
     try:
         said = parse.asked(typed.line)
     except Usage:
@@ -36,18 +38,26 @@ async def rollback(typed: Typed) -> Reply:
     feature = names.feature(world, said.feature)
     if not said.to:
         return await _which_version(typed, feature)
-    request = Request(
+    request = await wanted(typed, feature, said, "dry_run" if said.dry_run else "live")
+    return await asking(typed, (request, planning(request)))
+
+
+async def wanted(
+    typed: Typed, feature: Feature, said: parse.Asked, mode: Literal["live", "dry_run", "drill"]
+) -> Request:
+    """What these words ask for, with everything looked up that they name. Raises Usage, Unknown and Fault."""
+    world = typed.desk.world
+    return Request(
         feature=feature.feature,
         to=await names.version(world, feature, said.to),
         at=names.time(world, said.at),
         without=names.components(feature, said.without),
         reason=said.reason,
         incident=said.incident,
-        mode="dry_run" if said.dry_run else "live",
+        mode=mode,
         playbook=world.books.playbook(said.playbook).playbook if said.playbook else None,
-        channel=origin.channel,
+        channel=typed.origin.channel,
     )
-    return await asking(typed, (request, planning(request)))
 
 
 async def asking(typed: Typed, *wanted: tuple[Command, str]) -> Reply:
